@@ -1,0 +1,132 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/kms_key.h"
+#include "base/names.h"
+#include "base/result.h"
+#include "base/secret_bytes.h"
+#include "base/sse_rule.h"
+
+namespace coffer {
+
+// What the server asks of the rest of the program. The daemon implements these over the store and the KMS; tests fake them. All
+// thread-safe. What changes something is durable when it returns.
+
+struct BucketInfo {
+  BucketName name;
+  AccountId owner;
+  std::int64_t created_ns = 0;  // wall clock
+};
+
+class BucketControl {
+ public:
+  virtual ~BucketControl() = default;
+  virtual Status create_bucket(const BucketName& bucket, const Principal& caller) = 0;  // kExists
+  virtual Status delete_bucket(const BucketName& bucket) = 0;                           // kNoSuchBucket, kNotEmpty
+  virtual Result<BucketInfo> find_bucket(const BucketName& bucket) = 0;                 // kNoSuchBucket
+  virtual Result<std::vector<BucketInfo>> list_buckets() = 0;                           // by name
+  virtual Result<SseRule> rule(const BucketName& bucket) = 0;                           // the default one where none was put
+  // One atomic replacement. kUnsupported when this machine cannot serve the rule (DSSE with one library).
+  virtual Status put_rule(const BucketName& bucket, const SseRule& rule) = 0;
+  virtual Status reset_rule(const BucketName& bucket) = 0;
+};
+
+// The keys of the KMS. key: id, ARN, alias name or alias ARN. Error messages are KMS's own (S3.md section 5).
+class KeyControl {
+ public:
+  virtual ~KeyControl() = default;
+  virtual Result<KeyMetadata> create_key(std::string_view description) = 0;
+  virtual Result<KeyMetadata> describe_key(std::string_view key) = 0;
+  virtual Result<std::vector<KeyMetadata>> list_keys() = 0;
+  virtual Status enable_key(std::string_view key) = 0;
+  virtual Status disable_key(std::string_view key) = 0;  // returns when no plaintext under it can be read any more
+  virtual Status rotate_key(std::string_view key) = 0;
+  virtual Result<KeyMetadata> schedule_key_deletion(std::string_view key, int days) = 0;
+  virtual Result<KeyMetadata> cancel_key_deletion(std::string_view key) = 0;
+};
+
+class AliasControl {
+ public:
+  virtual ~AliasControl() = default;
+  virtual Status create_alias(std::string_view name, std::string_view key) = 0;
+  virtual Result<std::vector<KeyAlias>> list_aliases() = 0;
+};
+
+// Using keys over the wire.
+class DataKeyControl {
+ public:
+  virtual ~DataKeyControl() = default;
+  struct Generated {
+    SecretBytes plaintext;
+    Bytes blob;
+    std::string key_arn, material_id;
+  };
+  virtual Result<Generated> generate_data_key(std::string_view key, std::size_t size, const EncryptionContext& context,
+                                              const Principal& caller) = 0;
+  struct Decrypted {
+    SecretBytes plaintext;
+    std::string key_arn, material_id;
+  };
+  virtual Result<Decrypted> decrypt(BytesView blob, const EncryptionContext& context, const Principal& caller,
+                                    std::string_view expected_key) = 0;
+  virtual Result<std::map<std::string, std::uint64_t>> call_counts() = 0;
+};
+
+// Coffer's own operations, for the coffer program: X-Amz-Target Coffer.<Op>, JSON 1.1, SigV4 service "coffer".
+struct JobStatus {
+  std::string kind;  // "reseal"
+  std::uint64_t done = 0, total = 0;
+};
+struct MountStatus {
+  std::string store, dir, socket;
+  std::int64_t pid = 0;
+  std::uint64_t commit_counter = 0;
+  std::string commit_digest;  // hex
+  std::vector<JobStatus> jobs;
+  bool poisoned = false;
+  std::string crypto;         // which libraries seal, and why DSSE is refused where it is
+  std::map<std::string, std::uint64_t> cache;  // open_objects, dirty_bytes, log_bytes ...
+};
+struct LayerInfo {
+  std::string cipher;      // "AES-256-GCM"
+  std::string key_source;  // "sse-s3", "kms", "bucket-key"
+};
+struct ObjectInfo {
+  std::string bucket, key, sse, kms_key_arn;  // kms_key_arn empty under AES256
+  bool bucket_key = false;
+  std::uint32_t chunk_size = 0;
+  std::uint64_t size = 0;
+  std::vector<LayerInfo> layers;  // inner first
+  EncryptionContext context;
+  bool reseal_pending = false;
+};
+
+class MountControl {
+ public:
+  virtual ~MountControl() = default;
+  virtual Result<MountStatus> status() = 0;
+  virtual Result<ObjectInfo> inspect(std::string_view bucket, std::string_view key) = 0;  // kNoSuchBucket, kNotFound
+  // Adds the objects below bucket/prefix that are not under the current default to the reseal queue; how many it added.
+  virtual Result<std::uint64_t> reseal(const BucketName& bucket, std::string_view prefix) = 0;
+};
+
+// Access keys: what SigV4 is checked against.
+struct AccessKey {
+  std::string id;
+  SecretBytes secret;
+  Principal principal;
+};
+class Credentials {
+ public:
+  virtual ~Credentials() = default;
+  virtual const AccessKey* find(std::string_view access_key_id) const = 0;  // nullptr: unknown
+};
+
+}  // namespace coffer

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+// Every limit, with its reason. A loop, queue, cache or input without a line here is a mistake.
+namespace coffer {
+
+// --- sizes on disk (docs/FORMAT.md) ---
+
+// One seal covers this much of an object. 16 KiB: AES-GCM runs at 97% of its speed on long inputs, and a 4 KiB
+// overwrite reads and seals three pages it did not need, less than what a FUSE round trip costs.
+inline constexpr std::uint32_t kChunkSize = 16 * 1024;
+inline constexpr std::uint32_t kChunkSizeMax = 64 * 1024;  // lengths within a map row are 16 bits
+
+// One map row: 128 chunks. With 12 + 16 bytes of seal per chunk a row of one layer fits a catalog page's leaf.
+inline constexpr std::uint32_t kChunksPerRow = 128;
+// A row owns twice the slots, so that all its chunks can be rewritten once between two durable commits.
+inline constexpr std::uint32_t kSlotsPerRow = 256;
+
+// The catalog's pages; 40 bytes of each hold nonce and tag (XAES-256-GCM).
+inline constexpr std::uint32_t kPageSize = 4096;
+inline constexpr std::uint32_t kPageReserved = 40;
+
+// Objects up to this size live in the catalog: no data file, no second flush.
+inline constexpr std::uint32_t kInlineSizeMax = 8 * 1024;
+
+inline constexpr std::uint64_t kObjectSizeMax = std::uint64_t{16} << 40;  // 16 TiB: 2^24 map rows are 32 TiB
+inline constexpr std::size_t kNameSizeMax = 255;                          // NAME_MAX
+inline constexpr std::size_t kSymlinkSizeMax = 4095;                      // PATH_MAX less its NUL
+inline constexpr std::size_t kXattrNameSizeMax = 255;                     // XATTR_NAME_MAX
+inline constexpr std::size_t kXattrSizeMax = 64 * 1024;                   // XATTR_SIZE_MAX
+inline constexpr std::size_t kXattrsSizeMax = 1024 * 1024;                // of one inode together: bounds its rows
+inline constexpr std::uint32_t kLinksMax = 65000;                         // as ext4
+inline constexpr std::size_t kContextSizeMax = 8 * 1024;                  // KMS: 8 KiB of encryption context
+
+// --- keys ---
+
+// SP 800-38D section 8.3: random 96-bit nonces, at most 2^32 seals under one key.
+inline constexpr std::uint64_t kSealsPerKeyMax = std::uint64_t{1} << 32;
+// Seals are counted by leases, recorded before use, so that a crash forgets none.
+inline constexpr std::uint64_t kSealLease = std::uint64_t{1} << 20;
+
+inline constexpr std::int64_t kBucketKeySecondsMax = 300;  // BK-02: AWS publishes none
+inline constexpr std::uint64_t kBucketKeyUsesMax = 1'000'000;
+inline constexpr std::size_t kBucketKeysCached = 1024;  // opened bucket keys in memory, the oldest go first
+
+inline constexpr std::size_t kKmsKeysMax = 10'000;          // all are held in memory
+inline constexpr std::size_t kKeyMaterialsMax = 26;         // KMS: the first and 25 on-demand rotations
+inline constexpr std::size_t kUnlockSlotsMax = 8;
+
+// --- commits ---
+
+inline constexpr std::int64_t kCommitIntervalMs = 50;     // what a kill may take back
+inline constexpr std::int64_t kDurableIntervalMs = 5000;  // what a power cut may take back
+inline constexpr std::size_t kDirtyBytesMax = 32 << 20;   // plaintext waiting to be sealed
+inline constexpr std::uint64_t kWalBytesMax = 32 << 20;   // then a checkpoint; SQLite copies it whole
+inline constexpr std::size_t kOpenObjectsCached = 4096;   // objects whose map and cipher stay in memory unused
+inline constexpr std::size_t kOpenDataFiles = 512;        // descriptors, below a common limit of 1024
+
+// --- the server ---
+
+inline constexpr std::size_t kBodySizeMax = 64 * 1024;       // PBE-50
+inline constexpr std::size_t kConnectionsMax = 256;          // each holds a buffer of 64 KiB at most
+inline constexpr unsigned kConnectionSeconds = 15;           // idle, then closed
+inline constexpr std::int64_t kClockSkewSeconds = 15 * 60;   // AUTH-04
+inline constexpr std::size_t kXmlDepthMax = 16;              // the schema has 5
+
+}  // namespace coffer

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string_view>
+
+#include "crypto/aead_suite.h"
+#include "crypto/key.h"
+
+namespace coffer {
+
+// HKDF-SHA384 (RFC 5869) over a Key: extract with salt, expand to 32 bytes with info.
+Key derive_key(const Key& input, BytesView salt, BytesView info);
+
+// One purpose each; the labels are in docs/FORMAT.md. None of these keys seals anything directly: each is the input of
+// one more derivation per wrap, page or WAL generation.
+enum class Purpose { kSseS3, kKms, kCatalogPages, kWal, kSuperblock, kDataFileHeader, kNameHash };
+
+// The keys of a store, all derived from its root key and bound to its id.
+class KeySchedule {
+ public:
+  KeySchedule(Key root, const StoreId& store) : root_(std::move(root)), store_(store) {}
+  Key purpose_key(Purpose purpose) const;
+  const StoreId& store_id() const { return store_; }
+
+ private:
+  Key root_;
+  StoreId store_;
+};
+
+// Wraps a 32-byte key under a key derived for this wrap alone: salt 32, nonce 12, tag 16, ciphertext 32 = 92 bytes.
+inline constexpr std::size_t kWrapSize = 92;
+Result<Bytes> wrap_key(const AeadSuite& suite, const Key& wrapping, BytesView aad, const Key& key);
+Result<Key> unwrap_key(const AeadSuite& suite, const Key& wrapping, BytesView aad, BytesView wrapped);  // kDamaged
+
+}  // namespace coffer

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/sse_rule.h"
+#include "crypto/aead_suite.h"
+#include "crypto/envelope.h"
+#include "crypto/key_schedule.h"
+#include "crypto/kms.h"
+
+namespace coffer {
+
+// What a new envelope is for.
+struct Subject {
+  std::uint64_t object = 0;
+  std::uint32_t generation = 1;
+  std::uint32_t chunk_size = 0;
+  BucketName bucket;
+  std::string object_key;  // path below the bucket, as S3 would name it
+};
+
+// Issues and unlocks envelopes: the only switch on the scheme. Every data key is a KDF input; the chunk ciphers are
+// derived from it (docs/FORMAT.md, "Keys"). Thread-safe; may block in the KMS.
+class Keyring {
+ public:
+  // kms and bucket_keys outlive the Keyring; bucket_keys stands in front of kms.
+  Keyring(const KeySchedule& keys, const AeadSuite& suite, Kms& kms, Kms& bucket_keys);
+
+  struct Issued {
+    Envelope envelope;
+    std::shared_ptr<const Aead> aead;
+  };
+  // A fresh data key per call (per layer), under the rule. Key errors as Kms gives them.
+  Result<Issued> issue(const SseRule& rule, const Subject& subject, const Principal& principal);
+
+  // kDamaged when the commitment does not hold; key errors as Kms gives them.
+  Result<std::shared_ptr<const Aead>> unlock(const Envelope& envelope, const Principal& principal);
+
+  // Whether unlock could succeed now, by state and policy of the key: no cryptography, no KMS call.
+  Status usable(const Envelope& envelope, const Principal& principal) const;
+
+  // Whether a rule can be served on this machine: kUnsupported for aws:kms:dsse where one library alone works.
+  Status serves(SseAlgorithm algorithm) const;
+
+  const StoreId& store_id() const { return keys_.store_id(); }
+
+ private:
+  const KeySchedule& keys_;
+  const AeadSuite& suite_;
+  Kms& kms_;
+  Kms& bucket_keys_;
+  Key sse_s3_;
+};
+
+}  // namespace coffer

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/kms_key.h"
+#include "base/names.h"
+#include "base/result.h"
+#include "crypto/key.h"
+
+namespace coffer {
+
+// What GenerateDataKey answers: the key itself, the same key wrapped, and the ARN of the key that wrapped it.
+struct DataKey {
+  Key plaintext;
+  Bytes blob;           // opaque; 1 to 6144 bytes
+  std::string key_arn;  // always a key ARN, never an alias
+};
+
+// A key management service, as envelope encryption sees it. Thread-safe; may block (an external one does).
+class Kms {
+ public:
+  virtual ~Kms() = default;
+  // key: id, ARN, alias or alias ARN; resolved now, in the principal's account (SEED-26).
+  virtual Result<DataKey> generate_data_key(std::string_view key, const EncryptionContext& context,
+                                            const Principal& principal) = 0;
+  // kInvalidCiphertext when the blob is damaged or the context is not the one it was made with.
+  virtual Result<Key> decrypt(BytesView blob, const EncryptionContext& context, const Principal& principal) = 0;
+  // Whether decrypt could succeed for blobs of this key ARN now: state and policy, no cryptography, no call counted. Called
+  // at every open and every uncached read, so it costs a look into memory.
+  virtual Status usable(std::string_view key_arn, const Principal& principal) const = 0;
+};
+
+}  // namespace coffer
