@@ -1,0 +1,151 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crypto/kms_records.h"
+#include "store/inode.h"
+#include "store/sealed_database.h"
+
+namespace coffer {
+
+// How an object's bytes are sealed and where they are. One per regular file that ever had content; absent for an empty
+// file that nothing was written to yet only before its first commit: create issues the envelope at once.
+struct ContentRow {
+  InodeNumber ino = 0;
+  Bytes envelope;                     // encoded Envelope, current
+  std::optional<Bytes> next_envelope; // while the object is being resealed
+  std::uint64_t rule_version = 0;     // of the bucket's rule when `envelope` was issued
+  std::uint64_t next_rule_version = 0;
+  std::uint64_t seals_leased = 0;     // under `envelope`; see kSealLease
+  std::uint64_t next_seals_leased = 0;
+  std::uint64_t file = 0;             // data file number; 0: none, the content is inline or all holes
+  std::optional<Bytes> inline_chunk;  // encoded by ChunkMap: entry of chunk 0 and its ciphertext
+};
+
+// The catalog: buckets, rules, names, inodes, chunk maps, KMS records, in one sealed SQLite database. The only file that
+// speaks SQL about tables. Every verb expects mutex() to be held by the caller, except the KmsRecords ones, which take it. Verbs check
+// before they write; several verbs that belong together go into a Savepoint. Errors: kNotFound, kExists, kDamaged, kNoSpace, kIo, kPoisoned.
+class Catalog final : public KmsRecords {
+ public:
+  // Makes the tables, the root directory (owner uid:gid, 0755) and the meta values, and commits them durably.
+  static Result<std::unique_ptr<Catalog>> create(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
+                                                 const Realm& realm, std::string_view boot_id);
+  static Result<std::unique_ptr<Catalog>> open(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
+                                               std::string_view boot_id);
+  ~Catalog() override;
+
+  std::mutex& mutex();
+  SealedDatabase& database();
+
+  // All that is written between its making and keep() or its end: kept, or taken back.
+  class Savepoint {
+   public:
+    explicit Savepoint(Catalog& catalog);
+    ~Savepoint();  // rolls back unless kept
+    Status keep();
+    Savepoint(const Savepoint&) = delete;
+    Savepoint& operator=(const Savepoint&) = delete;
+
+   private:
+    Catalog& catalog_;
+    bool open_ = true;
+  };
+
+  // --- meta ---
+  Result<Realm> realm();
+  Result<std::uint64_t> number(std::string_view name, std::uint64_t if_absent = 0);
+  Status set_number(std::string_view name, std::uint64_t value);
+  Result<std::optional<Bytes>> blob(std::string_view name);
+  Status set_blob(std::string_view name, BytesView value);
+  Status remove_blob(std::string_view name);
+
+  // --- inodes and names ---
+  Result<Inode> inode(InodeNumber ino);
+  Status insert_inode(const Inode& inode);
+  Status update_inode(const Inode& inode);
+  Status remove_inode(InodeNumber ino);  // its xattrs, content row and map rows too
+  Result<std::vector<InodeNumber>> unlinked_inodes(std::size_t limit);  // nlink == 0, left by a crash
+
+  Result<DirectoryEntry> find_name(InodeNumber parent, std::string_view name);
+  Status insert_name(InodeNumber parent, std::string_view name, InodeNumber ino, FileKind kind);
+  Status remove_name(InodeNumber parent, std::string_view name);
+  Status replace_name(InodeNumber parent, std::string_view name, InodeNumber ino, FileKind kind);  // insert or retarget
+  Result<bool> directory_empty(InodeNumber parent);
+  Result<std::vector<DirectoryEntry>> list(InodeNumber parent, std::uint64_t after_cookie, std::size_t limit);
+  struct EntryWithInode {
+    DirectoryEntry entry;
+    Inode inode;
+  };
+  Result<std::vector<EntryWithInode>> list_with_inodes(InodeNumber parent, std::uint64_t after_cookie, std::size_t limit);
+  // Any name of an inode: (parent, name). For inspect; kNotFound when unlinked.
+  Result<std::pair<InodeNumber, std::string>> any_name(InodeNumber ino);
+
+  Result<std::string> symlink_target(InodeNumber ino);
+  Status set_symlink_target(InodeNumber ino, std::string_view target);
+
+  // --- extended attributes ---
+  Result<Bytes> xattr(InodeNumber ino, std::string_view name);  // kNoAttribute
+  Result<std::vector<std::string>> xattr_names(InodeNumber ino);
+  Result<std::uint64_t> xattr_bytes(InodeNumber ino);  // of all names and values together
+  Status set_xattr(InodeNumber ino, std::string_view name, BytesView value);
+  Status remove_xattr(InodeNumber ino, std::string_view name);  // kNoAttribute
+
+  // --- content ---
+  Result<ContentRow> content(InodeNumber ino);  // kNotFound
+  Result<Bytes> envelope(InodeNumber ino);      // of content(), without reading inline bytes
+  Status put_content(const ContentRow& row);    // insert or replace
+  Status put_leases(InodeNumber ino, std::uint64_t leased, std::uint64_t next_leased);
+  Result<std::optional<Bytes>> map_row(InodeNumber ino, std::uint32_t row);
+  Result<std::vector<std::uint32_t>> map_rows(InodeNumber ino, std::uint32_t from, std::size_t limit);  // row numbers that exist, ascending
+  Status put_map_row(InodeNumber ino, std::uint32_t row, BytesView encoded);
+  Status remove_map_row(InodeNumber ino, std::uint32_t row);
+  Status remove_map_rows(InodeNumber ino, std::uint32_t from);  // row >= from
+  // Every regular file in ascending inode order, for fsck and reseal: inode and its content row if it has one.
+  Result<std::vector<InodeNumber>> files_after(InodeNumber after, std::size_t limit);
+
+  // --- data files to remove once a durable commit no longer names them ---
+  Status add_garbage(std::uint64_t file);
+  Result<std::vector<std::uint64_t>> garbage(std::size_t limit);
+  Status remove_garbage(std::uint64_t file);
+  Result<bool> names_data_file(std::uint64_t file);  // some content row, or the garbage list, has it
+
+  // --- buckets ---
+  Result<Bucket> bucket(InodeNumber ino);
+  Result<Bucket> bucket(const BucketName& name);  // kNoSuchBucket
+  Result<std::vector<Bucket>> buckets();
+  Status insert_bucket(const Bucket& bucket);
+  Status update_rule(InodeNumber bucket, const SseRule& rule, std::uint64_t rule_version);
+  Status remove_bucket(InodeNumber bucket);
+
+  // --- the reseal queue, newest first ---
+  Status enqueue_reseal(InodeNumber ino);  // moves to the front if it is there
+  Result<std::optional<InodeNumber>> next_reseal();
+  Status dequeue_reseal(InodeNumber ino);
+  Status postpone_reseal(InodeNumber ino);  // to the back: its key does not serve now
+  Result<std::uint64_t> reseal_count();
+  Result<bool> reseal_pending(InodeNumber ino);
+
+  // --- KmsRecords ---
+  Result<std::vector<KmsKeyRecord>> load_keys() override;
+  Result<std::vector<KeyAlias>> load_aliases() override;
+  Result<std::map<std::string, std::uint64_t>> load_call_counts() override;
+  Status save_key(const KmsKeyRecord& record) override;
+  Status save_alias(const KeyAlias& alias) override;
+  Status save_call_counts(const std::map<std::string, std::uint64_t>& counts) override;
+
+  // Every structural promise of the tables: names lead to inodes, link counts match, maps belong to files, SQLite's own integrity check.
+  // Each problem is one line, object names included: for fsck's report to the owner.
+  Result<std::vector<std::string>> verify();
+
+ private:
+  struct State;
+  explicit Catalog(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace coffer

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+
+#include "base/clock.h"
+#include "crypto/bucket_keys.h"
+#include "crypto/keyring.h"
+#include "crypto/local_kms.h"
+#include "store/catalog.h"
+#include "store/store_folder.h"
+
+namespace coffer {
+
+// A store, unlocked: its parts in the order they stand on one another, unmade in reverse. The daemon puts a Store on it,
+// the offline commands read through it.
+struct OpenedStore {
+  struct Options {
+    std::uint64_t commit_counter_min = 0;  // an older store is refused: kTooOld
+    int wait_seconds = 0;                  // for a daemon that is ending
+  };
+  // kNoStore, kInUse, kWrongUnlock, kDamaged, kTooOld.
+  static Result<std::unique_ptr<OpenedStore>> open(const std::string& path, const UnlockSecret& secret, const Clock& clock,
+                                                   const Options& options);
+
+  std::unique_ptr<StoreFolder> folder;
+  std::unique_ptr<AeadSuite> suite;
+  std::unique_ptr<KeySchedule> keys;
+  std::unique_ptr<Catalog> catalog;
+  std::unique_ptr<LocalKms> kms;
+  std::unique_ptr<BucketKeys> bucket_keys;
+  std::unique_ptr<Keyring> keyring;
+};
+
+}  // namespace coffer
