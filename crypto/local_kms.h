@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/secret_bytes.h"
 #include "crypto/key_schedule.h"
 #include "crypto/kms.h"
 #include "crypto/kms_records.h"
