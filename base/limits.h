@@ -48,6 +48,7 @@ inline constexpr std::size_t kBucketKeysCached = 1024;  // opened bucket keys in
 inline constexpr std::size_t kKmsKeysMax = 10'000;          // all are held in memory
 inline constexpr std::size_t kKeyMaterialsMax = 26;         // KMS: the first and 25 on-demand rotations
 inline constexpr std::size_t kUnlockSlotsMax = 8;
+inline constexpr std::size_t kPassphraseSizeMax = 1024;     // one typed line; a terminal gives 4095 at most
 
 // --- commits ---
 
