@@ -64,7 +64,13 @@ inline constexpr std::size_t kOpenDataFiles = 512;        // descriptors, below 
 inline constexpr std::size_t kBodySizeMax = 64 * 1024;       // PBE-50
 inline constexpr std::size_t kConnectionsMax = 256;          // each holds a buffer of 64 KiB at most
 inline constexpr unsigned kConnectionSeconds = 15;           // idle, then closed
+inline constexpr std::int64_t kRequestSeconds = 60;          // for one request to arrive whole, however it drips
+inline constexpr std::int64_t kStopSeconds = 10;             // for the requests under way, when the server stops
+inline constexpr std::size_t kHeaderSizeMax = 32 * 1024;     // request line and headers; AWS: 8 KiB each
+inline constexpr std::size_t kBodyDrainedMax = 1 << 20;      // of a refused body, so that its sender hears the answer
 inline constexpr std::int64_t kClockSkewSeconds = 15 * 60;   // AUTH-04
 inline constexpr std::size_t kXmlDepthMax = 16;              // the schema has 5
+inline constexpr int kJsonDepthMax = 16;                     // KMS's deepest request has 3
+inline constexpr std::size_t kCredentialsFileMax = 64 * 1024;  // some hundred access keys
 
 }  // namespace coffer
