@@ -13,6 +13,8 @@ namespace coffer {
 enum class AeadLibrary { kIpsecMb, kOpenSsl, kSodium };
 std::string_view library_name(AeadLibrary library);
 
+class GcmLibrary;  // crypto/gcm.h, for this room alone
+
 // The libraries that passed their known-answer self-test on this machine, best first. Nothing stored depends on which:
 // they all do AES-256-GCM, and an envelope never names one.
 class AeadSuite {
@@ -33,8 +35,9 @@ class AeadSuite {
   std::string describe() const;  // for logs and status: "AES-256-GCM by IPSec-MB; DSSE outer layer by OpenSSL"
 
  private:
-  explicit AeadSuite(std::vector<AeadLibrary> usable) : usable_(std::move(usable)) {}
-  std::vector<AeadLibrary> usable_;
+  explicit AeadSuite(std::vector<std::shared_ptr<const GcmLibrary>> libraries);
+  std::vector<std::shared_ptr<const GcmLibrary>> libraries_;
+  std::vector<AeadLibrary> usable_;  // their names
 };
 
 }  // namespace coffer
