@@ -34,6 +34,13 @@ inline constexpr std::size_t kXattrsSizeMax = 1024 * 1024;                // of 
 inline constexpr std::uint32_t kLinksMax = 65000;                         // as ext4
 inline constexpr std::size_t kContextSizeMax = 8 * 1024;                  // KMS: 8 KiB of encryption context
 
+// A map row's id is inode << 24 | row in SQLite's 63 bits.
+inline constexpr std::uint64_t kInodeMax = (std::uint64_t{1} << 39) - 1;
+inline constexpr std::uint32_t kMapRowMax = (std::uint32_t{1} << 24) - 1;
+inline constexpr std::size_t kKeySlotsFileMax = 64 * 1024;  // eight slots are 4 KiB; a larger file is not ours
+inline constexpr std::size_t kFsckDamageMax = 1000;         // lines of a report; a person reads no more, memory stays bounded
+inline constexpr std::size_t kFsckPage = 256;               // inodes or map rows per turn of the catalog's lock
+
 // --- keys ---
 
 // SP 800-38D section 8.3: random 96-bit nonces, at most 2^32 seals under one key.
@@ -47,7 +54,21 @@ inline constexpr std::size_t kBucketKeysCached = 1024;  // opened bucket keys in
 
 inline constexpr std::size_t kKmsKeysMax = 10'000;          // all are held in memory
 inline constexpr std::size_t kKeyMaterialsMax = 26;         // KMS: the first and 25 on-demand rotations
+inline constexpr std::size_t kKmsBlobMax = 6144;            // KMS: CiphertextBlob of Decrypt
+inline constexpr std::size_t kKmsPlaintextMax = 1024;       // KMS: NumberOfBytes of GenerateDataKey
+inline constexpr std::size_t kKmsDescriptionMax = 8192;     // KMS: Description of CreateKey
+inline constexpr std::size_t kKmsAliasSizeMax = 256;        // KMS: AliasName, with its alias/
+inline constexpr std::size_t kKmsArnSizeMax = 2048;         // KMS: KeyId, in every form
+inline constexpr std::size_t kKmsAliasesMax = kKmsKeysMax;  // all are held in memory
 inline constexpr std::size_t kUnlockSlotsMax = 8;
+inline constexpr std::size_t kUnlockSlotsJsonMax = 64 * 1024;  // eight slots are 4 KiB
+
+// Argon2id: at least RFC 9106's second choice; at most what a person would wait for, so that an edited file cannot
+// make unlocking run for days or take all memory.
+inline constexpr std::uint64_t kArgon2PassesMin = 3;
+inline constexpr std::uint64_t kArgon2PassesMax = 64;
+inline constexpr std::uint64_t kArgon2BytesMin = std::uint64_t{64} << 20;
+inline constexpr std::uint64_t kArgon2BytesMax = std::uint64_t{4} << 30;
 inline constexpr std::size_t kPassphraseSizeMax = 1024;     // one typed line; a terminal gives 4095 at most
 
 // --- commits ---
