@@ -55,10 +55,23 @@ class SealedDatabase {
   virtual std::uint64_t log_bytes() const = 0;    // in use; the caller checkpoints above kWalBytesMax
   virtual Bytes last_tag() const = 0;             // of the last frame: the digest that `coffer status` shows
 
-  // Copies committed pages up to `durable` into coffer.db, beside the writer. The caller has made `durable` durable first (I2).
+  // Marks last() as how far the next checkpoint_beside() copies. With the writer's lock held. commit() with this_commit
+  // does it by itself; call it after another commit whose data will be synced beside the writer.
+  virtual Status pin() = 0;
+
+  // Copies committed pages up to the pinned point into coffer.db and syncs them, beside the writer. Nothing to do, and no
+  // error, unless the pinned point is at or before `durable`, which the caller has made durable first (I2).
   virtual Status checkpoint_beside(CommitPoint durable) = 0;
   // The rest, with the writer's lock held and everything committed durable; then the log starts again in place.
   virtual Status checkpoint_rest() = 0;
+
+  // What a statement's failure means: the precise Error of the disk or of a page that did not authenticate, if that was
+  // the cause. sqlite_code is what SQLite returned, extended or not.
+  virtual Error explain(int sqlite_code, std::string_view doing) = 0;
+
+  // After an I/O error or a full disk SQLite may have rolled the whole open transaction back. Then every operation since
+  // the last commit() is gone, commit() fails, and the store must poison itself.
+  virtual bool is_transaction_lost() const = 0;
 
   // Rolls the open transaction back to how the last commit() left it. Only for poisoning and tests.
   virtual void abandon() = 0;
