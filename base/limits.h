@@ -94,4 +94,13 @@ inline constexpr std::size_t kXmlDepthMax = 16;              // the schema has 5
 inline constexpr int kJsonDepthMax = 16;                     // KMS's deepest request has 3
 inline constexpr std::size_t kCredentialsFileMax = 64 * 1024;  // some hundred access keys
 
+// --- the coffer program ---
+
+inline constexpr std::size_t kAnswerSizeMax = 16 << 20;   // every key of a full KMS at once is 2 MiB
+inline constexpr std::size_t kAnswerHeadersMax = 100;     // the server sends about ten
+inline constexpr long kAnswerSecondsMax = 600;            // queueing a bucket of 10^7 objects takes minutes
+inline constexpr std::int64_t kResealPollMs = 100;        // between two looks at the queue: no eye sees the difference
+inline constexpr std::int64_t kUnmountPollMs = 20;        // between two looks at the lock of a daemon that is ending
+inline constexpr std::size_t kCatPieceSize = 1 << 20;     // 64 chunks at a time, whatever the object's size
+
 }  // namespace coffer
