@@ -1,0 +1,137 @@
+#include "store/catalog.h"
+
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "store/catalog_state.h"
+
+namespace coffer {
+namespace {
+
+Status write_text(Statements& statements, std::string_view name, std::string_view value) {
+  return statements.query("INSERT INTO meta(name, value) VALUES(?1, ?2)", name, value).run();
+}
+
+Result<std::string> read_text(Statements& statements, std::string_view name) {
+  auto row = statements.query("SELECT value FROM meta WHERE name = ?1", name);
+  COFFER_ASSIGN(bool found, row.step());
+  if (!found) return Error{Code::kDamaged, "the catalog lacks its " + std::string(name)};
+  std::string value(row.text(0));
+  COFFER_TRY(row.sound());
+  return value;
+}
+
+Inode root_directory() {
+  Inode root;
+  root.ino = kRootInode;
+  root.kind = FileKind::kDirectory;
+  root.mode = 0755;
+  root.uid = geteuid();
+  root.gid = getegid();
+  root.nlink = 2;
+  root.atime_ns = root.mtime_ns = root.ctime_ns = SystemClock().wall_ns();
+  root.parent = kRootInode;
+  return root;
+}
+
+}  // namespace
+
+Catalog::Catalog(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Catalog::~Catalog() = default;
+
+Result<std::unique_ptr<Catalog>> Catalog::create(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
+                                                 const Realm& realm, std::string_view boot_id) {
+  COFFER_ASSIGN(auto database, SealedDatabase::open(disk, keys, suite, SealedDatabase::Presence::kCreate, boot_id));
+  std::unique_ptr<Catalog> catalog(new Catalog(std::make_unique<State>(std::move(database), keys)));
+  auto& statements = catalog->state_->statements;
+  COFFER_TRY(make_tables(statements));
+  COFFER_TRY(catalog->set_number("format_version", kFormatVersion));
+  COFFER_TRY(catalog->set_blob("store_id", keys.store_id()));
+  COFFER_TRY(write_text(statements, "account", realm.account.str()));
+  COFFER_TRY(write_text(statements, "region", realm.region.str()));
+  COFFER_TRY(catalog->insert_inode(root_directory()));
+  SealedDatabase::DataSynced all;
+  all.this_commit = true;
+  COFFER_TRY(catalog->database().commit(all));
+  COFFER_TRY(catalog->database().sync_log());
+  return catalog;
+}
+
+Result<std::unique_ptr<Catalog>> Catalog::open(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
+                                               std::string_view boot_id) {
+  COFFER_ASSIGN(auto database, SealedDatabase::open(disk, keys, suite, SealedDatabase::Presence::kOpen, boot_id));
+  std::unique_ptr<Catalog> catalog(new Catalog(std::make_unique<State>(std::move(database), keys)));
+  COFFER_ASSIGN(auto version, catalog->number("format_version"));
+  if (version > kFormatVersion)
+    return Error{Code::kUnsupported, "the store has format " + std::to_string(version) + "; this Coffer reads up to " +
+                                         std::to_string(kFormatVersion) + ": use a newer one"};
+  if (version != kFormatVersion) return Error{Code::kDamaged, "the catalog does not say which format it has"};
+  COFFER_ASSIGN(auto store, catalog->blob("store_id"));
+  if (!store || !equal_constant_time(*store, keys.store_id()))
+    return Error{Code::kDamaged, "coffer.db belongs to another store than keyslots.json"};
+  return catalog;
+}
+
+std::mutex& Catalog::mutex() { return state_->mutex; }
+SealedDatabase& Catalog::database() { return *state_->database; }
+
+Catalog::Savepoint::Savepoint(Catalog& catalog) : catalog_(catalog) {
+  auto& state = *catalog_.state_;
+  open_ = state.query("SAVEPOINT verb").run().ok();
+  if (!open_) state.statements.poison();
+}
+
+Catalog::Savepoint::~Savepoint() {
+  if (!open_) return;
+  auto& state = *catalog_.state_;
+  bool back = state.query("ROLLBACK TO verb").run().ok() && state.query("RELEASE verb").run().ok();
+  if (!back) state.statements.poison();
+}
+
+Status Catalog::Savepoint::keep() {
+  if (!open_) return Error{Code::kPoisoned, "the catalog could not begin a savepoint"};
+  COFFER_TRY(catalog_.state_->query("RELEASE verb").run());
+  open_ = false;
+  return {};
+}
+
+Result<Realm> Catalog::realm() {
+  COFFER_ASSIGN(auto account_text, read_text(state_->statements, "account"));
+  COFFER_ASSIGN(auto region_text, read_text(state_->statements, "region"));
+  auto account = AccountId::parse(account_text);
+  auto region = Region::parse(region_text);
+  if (!account || !region) return Error{Code::kDamaged, "the catalog's account or region has no valid form"};
+  return Realm{*account, *region};
+}
+
+Result<std::uint64_t> Catalog::number(std::string_view name, std::uint64_t if_absent) {
+  auto row = state_->query("SELECT value FROM meta WHERE name = ?1", name);
+  COFFER_ASSIGN(bool found, row.step());
+  if (!found) return if_absent;
+  auto value = row.number(0);
+  COFFER_TRY(row.sound());
+  return value;
+}
+
+Status Catalog::set_number(std::string_view name, std::uint64_t value) {
+  return state_->query("INSERT OR REPLACE INTO meta(name, value) VALUES(?1, ?2)", name, value).run();
+}
+
+Result<std::optional<Bytes>> Catalog::blob(std::string_view name) {
+  auto row = state_->query("SELECT value FROM meta WHERE name = ?1", name);
+  COFFER_ASSIGN(bool found, row.step());
+  if (!found) return std::optional<Bytes>();
+  auto value = to_bytes(row.blob(0));
+  COFFER_TRY(row.sound());
+  return std::optional<Bytes>(std::move(value));
+}
+
+Status Catalog::set_blob(std::string_view name, BytesView value) {
+  return state_->query("INSERT OR REPLACE INTO meta(name, value) VALUES(?1, ?2)", name, value).run();
+}
+
+Status Catalog::remove_blob(std::string_view name) {
+  return state_->query("DELETE FROM meta WHERE name = ?1", name).run();
+}
+
+}  // namespace coffer

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include "base/limits.h"
+#include "store/catalog.h"
+#include "store/statements.h"
+
+namespace coffer {
+
+// What the catalog's source files share. `mutex` guards all of it and the connection.
+struct Catalog::State {
+  State(std::unique_ptr<SealedDatabase> sealed, const KeySchedule& keys)
+      : database(std::move(sealed)), statements(*database), name_key(keys.purpose_key(Purpose::kNameHash)) {}
+
+  // Shorthand for the verbs: state_->query("SELECT ...", arguments).
+  template <Lasting... Arguments>
+  Query query(SqlText sql, Arguments&&... arguments) {
+    return statements.query(sql, std::forward<Arguments>(arguments)...);
+  }
+
+  std::mutex mutex;
+  std::unique_ptr<SealedDatabase> database;
+  Statements statements;  // ends before the connection
+  Key name_key;
+};
+
+inline constexpr std::uint64_t kFormatVersion = 1;
+
+Status make_tables(Statements& statements);
+
+// SipHash-2-4 of a name under the store's key, cut to 62 bits. At least 3: 0 means "from the start" to list(), and 1
+// and 2 are left to callers for "." and "..".
+std::uint64_t name_hash(const Key& key, std::string_view name);
+
+// The columns of kInodeColumns, from `first` on.
+Inode inode_at(Query& row, int first);
+
+Result<Bucket> bucket_at(Query& row);
+
+}  // namespace coffer
