@@ -81,6 +81,12 @@ void hmac(Hash hash, BytesView key, BytesView message, MutableBytes mac) {
   wipe(whole);
 }
 
+Bytes sha384(BytesView message) {
+  Bytes digest(hash_size(Hash::kSha384));
+  must(EVP_Digest(message.data(), message.size(), digest.data(), nullptr, EVP_sha384(), nullptr) == 1);
+  return digest;
+}
+
 void hkdf(Hash hash, BytesView input, BytesView salt, BytesView info, MutableBytes out) {
   const std::size_t size = hash_size(hash);
   assert(out.size() <= 255 * size);

@@ -14,6 +14,8 @@ std::size_t hash_size(Hash hash);
 // HMAC, RFC 2104. mac.size() is at most hash_size(hash), asserted: the first bytes of the MAC.
 void hmac(Hash hash, BytesView key, BytesView message, MutableBytes mac);
 
+Bytes sha384(BytesView message);
+
 // HKDF, RFC 5869: extract with salt, expand with info. out.size() is at most 255 times hash_size(hash), asserted.
 void hkdf(Hash hash, BytesView input, BytesView salt, BytesView info, MutableBytes out);
 

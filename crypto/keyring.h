@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/sse_rule.h"
 #include "crypto/aead_suite.h"
@@ -46,6 +47,14 @@ class Keyring {
   const StoreId& store_id() const { return keys_.store_id(); }
 
  private:
+  using DataKeys = std::vector<Key>;  // one per layer, inner first
+
+  // Each makes a data key, and appends it and its layer, still without commitment.
+  Status add_sse_s3_layer(Envelope& envelope, DataKeys& data_keys) const;
+  Status add_kms_layer(const SseRule& rule, const Principal& principal, Envelope& envelope, DataKeys& data_keys) const;
+  Result<Key> data_key_of(const Envelope& envelope, std::size_t layer, const Principal& principal) const;
+  std::shared_ptr<const Aead> cipher_of(const Envelope& envelope, const DataKeys& data_keys) const;
+
   const KeySchedule& keys_;
   const AeadSuite& suite_;
   Kms& kms_;

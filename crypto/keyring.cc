@@ -1,0 +1,154 @@
+#include "crypto/keyring.h"
+
+#include <array>
+
+#include "base/limits.h"
+#include "base/wire.h"
+#include "crypto/encryption_context.h"
+#include "crypto/hkdf.h"
+
+namespace coffer {
+namespace {
+
+// What a layer's two keys are derived with: a label, the object and the layer; the store is HKDF's salt.
+Bytes layer_info(std::string_view label, std::uint64_t object, std::size_t layer) {
+  WireWriter writer;
+  writer.raw(as_bytes(label)).u64(object).u8(static_cast<std::uint8_t>(layer));
+  return std::move(writer).take();
+}
+
+Key chunk_key(const Envelope& envelope, const Key& data_key, std::size_t layer) {
+  return derive_key(data_key, envelope.store, layer_info("coffer/1/chunk", envelope.object, layer));
+}
+
+// Of the data key to everything the envelope says, all commitments in it being zeros.
+std::array<std::uint8_t, 32> commitment_of(const Envelope& envelope, BytesView uncommitted, const Key& data_key,
+                                           std::size_t layer) {
+  const Key committing = derive_key(data_key, envelope.store, layer_info("coffer/1/commit", envelope.object, layer));
+  Bytes message = to_bytes(uncommitted);
+  message.push_back(static_cast<std::uint8_t>(layer));
+  std::array<std::uint8_t, 32> commitment;
+  hmac(Hash::kSha384, committing.view(), message, commitment);
+  return commitment;
+}
+
+Bytes encode_uncommitted(Envelope envelope) {
+  for (EnvelopeLayer& layer : envelope.layers) layer.commitment.fill(0);
+  return envelope.encode();
+}
+
+// An SSE-S3 wrap is bound to the object, the envelope and the layer it was made for.
+Bytes sse_s3_aad(const Envelope& envelope, std::size_t layer) {
+  WireWriter writer;
+  writer.raw(as_bytes("coffer/1/sse-s3-data-key")).raw(envelope.store).u64(envelope.object).u32(envelope.generation);
+  writer.u8(static_cast<std::uint8_t>(layer));
+  return std::move(writer).take();
+}
+
+EncryptionContext context_of(const Envelope& envelope) { return {{std::string(kContextArn), envelope.context_arn}}; }
+
+}  // namespace
+
+Keyring::Keyring(const KeySchedule& keys, const AeadSuite& suite, Kms& kms, Kms& bucket_keys)
+    : keys_(keys), suite_(suite), kms_(kms), bucket_keys_(bucket_keys), sse_s3_(keys.purpose_key(Purpose::kSseS3)) {}
+
+Result<Keyring::Issued> Keyring::issue(const SseRule& rule, const Subject& subject, const Principal& principal) {
+  COFFER_TRY(serves(rule.algorithm));
+  Envelope envelope;
+  envelope.store = store_id();
+  envelope.object = subject.object;
+  envelope.generation = subject.generation;
+  envelope.chunk_size = subject.chunk_size;
+  envelope.algorithm = rule.algorithm;
+  envelope.context_arn =
+      rule.uses_bucket_key() ? bucket_arn(subject.bucket) : object_arn(subject.bucket, subject.object_key);
+  if (envelope.context_arn.size() + kContextArn.size() > kContextSizeMax)
+    return Error{Code::kNameTooLong, "the object's key does not fit an encryption context of 8 KiB"};
+
+  DataKeys data_keys;
+  switch (rule.algorithm) {
+    case SseAlgorithm::kAes256: COFFER_TRY(add_sse_s3_layer(envelope, data_keys)); break;
+    case SseAlgorithm::kAwsKms: COFFER_TRY(add_kms_layer(rule, principal, envelope, data_keys)); break;
+    case SseAlgorithm::kAwsKmsDsse:
+      COFFER_TRY(add_kms_layer(rule, principal, envelope, data_keys));
+      COFFER_TRY(add_sse_s3_layer(envelope, data_keys));
+      break;
+  }
+  const Bytes uncommitted = envelope.encode();
+  for (std::size_t layer = 0; layer < data_keys.size(); ++layer)
+    envelope.layers[layer].commitment = commitment_of(envelope, uncommitted, data_keys[layer], layer);
+  auto aead = cipher_of(envelope, data_keys);
+  return Issued{std::move(envelope), std::move(aead)};
+}
+
+Result<std::shared_ptr<const Aead>> Keyring::unlock(const Envelope& envelope, const Principal& principal) {
+  if (envelope.store != store_id()) return Error{Code::kDamaged, "an envelope is another store's"};
+  DataKeys data_keys;
+  for (std::size_t layer = 0; layer < envelope.layers.size(); ++layer) {
+    auto data_key = data_key_of(envelope, layer, principal);
+    // The blob comes from the store, not from whoever asks: for them the object is damaged.
+    if (!data_key.ok() && data_key.code() == Code::kInvalidCiphertext)
+      return Error{Code::kDamaged, "the wrapped data key of an object does not authenticate"};
+    if (!data_key.ok()) return std::move(data_key).error();
+    data_keys.push_back(*std::move(data_key));
+  }
+  const Bytes uncommitted = encode_uncommitted(envelope);
+  bool committed = true;
+  for (std::size_t layer = 0; layer < data_keys.size(); ++layer)
+    committed &= equal_constant_time(commitment_of(envelope, uncommitted, data_keys[layer], layer),
+                                     envelope.layers[layer].commitment);
+  if (!committed) return Error{Code::kDamaged, "an envelope is not what its data key was committed to"};
+  COFFER_TRY(usable(envelope, principal));  // a Bucket Key in memory opens envelopes without asking the KMS
+  return cipher_of(envelope, data_keys);
+}
+
+Status Keyring::usable(const Envelope& envelope, const Principal& principal) const {
+  if (envelope.kms_key_arn.empty()) return {};
+  return kms_.usable(envelope.kms_key_arn, principal);
+}
+
+Status Keyring::serves(SseAlgorithm algorithm) const {
+  if (algorithm != SseAlgorithm::kAwsKmsDsse || suite_.can_double()) return {};
+  return Error{Code::kUnsupported, "aws:kms:dsse needs two AES-256-GCM libraries, and one alone works on this machine"};
+}
+
+Status Keyring::add_sse_s3_layer(Envelope& envelope, DataKeys& data_keys) const {
+  Key data_key = Key::random();
+  EnvelopeLayer layer;
+  layer.source = KeySource::kSseS3;
+  COFFER_ASSIGN(layer.wrapped_key, wrap_key(suite_, sse_s3_, sse_s3_aad(envelope, envelope.layers.size()), data_key));
+  envelope.layers.push_back(std::move(layer));
+  data_keys.push_back(std::move(data_key));
+  return {};
+}
+
+Status Keyring::add_kms_layer(const SseRule& rule, const Principal& principal, Envelope& envelope,
+                              DataKeys& data_keys) const {
+  const std::string key = rule.kms_key.value_or(std::string(kAwsManagedAlias));
+  Kms& kms = rule.uses_bucket_key() ? bucket_keys_ : kms_;
+  COFFER_ASSIGN(DataKey data_key, kms.generate_data_key(key, context_of(envelope), principal));
+  EnvelopeLayer layer;
+  layer.source = rule.uses_bucket_key() ? KeySource::kBucketKey : KeySource::kKms;
+  layer.wrapped_key = std::move(data_key.blob);
+  envelope.kms_key_arn = std::move(data_key.key_arn);
+  envelope.layers.push_back(std::move(layer));
+  data_keys.push_back(std::move(data_key.plaintext));
+  return {};
+}
+
+Result<Key> Keyring::data_key_of(const Envelope& envelope, std::size_t layer, const Principal& principal) const {
+  const EnvelopeLayer& sealed = envelope.layers[layer];
+  switch (sealed.source) {
+    case KeySource::kSseS3: return unwrap_key(suite_, sse_s3_, sse_s3_aad(envelope, layer), sealed.wrapped_key);
+    case KeySource::kKms: return kms_.decrypt(sealed.wrapped_key, context_of(envelope), principal);
+    case KeySource::kBucketKey: return bucket_keys_.decrypt(sealed.wrapped_key, context_of(envelope), principal);
+  }
+  return Error{Code::kDamaged, "an envelope names no key source"};
+}
+
+std::shared_ptr<const Aead> Keyring::cipher_of(const Envelope& envelope, const DataKeys& data_keys) const {
+  if (data_keys.size() == 1) return suite_.single(chunk_key(envelope, data_keys[0], 0));
+  return suite_.twice(chunk_key(envelope, data_keys[0], 0), chunk_key(envelope, data_keys[1], 1));
+}
+
+}  // namespace coffer

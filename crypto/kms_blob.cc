@@ -1,0 +1,92 @@
+#include "crypto/kms_blob.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "base/encoding.h"
+#include "base/limits.h"
+#include "base/wire.h"
+#include "crypto/encryption_context.h"
+#include "crypto/key_schedule.h"
+
+namespace coffer {
+namespace {
+
+constexpr std::uint8_t kBlobVersion = 1;
+constexpr std::size_t kMaterialIdSize = 32;
+constexpr std::size_t kSaltSize = 32;
+
+Bytes blob_aad(const KeyMetadata& key, std::string_view material_id, const EncryptionContext& context) {
+  WireWriter writer;
+  writer.raw(as_bytes("coffer/1/kms-blob")).text16(key.arn).text16(material_id).raw(encode_context(context));
+  return std::move(writer).take();
+}
+
+std::unique_ptr<Aead> blob_cipher(const AeadSuite& suite, const Key& material, BytesView salt) {
+  return suite.single(derive_key(material, salt, as_bytes("coffer/1/kms-blob")));
+}
+
+Bytes material_aad(const StoreId& store, std::string_view key_id, std::string_view material_id) {
+  WireWriter writer;
+  writer.raw(as_bytes("coffer/1/kms-material")).raw(store).text16(key_id).text16(material_id);
+  return std::move(writer).take();
+}
+
+}  // namespace
+
+Result<KmsBlob> parse_kms_blob(BytesView bytes) {
+  WireReader reader(bytes);
+  KmsBlob blob;
+  const std::uint8_t version = reader.u8();
+  const BytesView key = reader.raw(blob.key.size());
+  blob.material_id = hex(reader.raw(kMaterialIdSize));
+  blob.salt = reader.raw(kSaltSize);
+  blob.seal = reader.raw(kSealSize);
+  blob.sealed = reader.raw(reader.left());
+  if (!reader.ok() || version != kBlobVersion || blob.sealed.empty() || blob.sealed.size() > kKmsPlaintextMax)
+    return Error{Code::kInvalidCiphertext, ""};
+  std::copy(key.begin(), key.end(), blob.key.begin());
+  return blob;
+}
+
+Result<Bytes> seal_kms_blob(const AeadSuite& suite, const Key& material, const KeyMetadata& key,
+                            std::string_view material_id, const EncryptionContext& context, BytesView plaintext) {
+  const auto key_id = parse_uuid(key.key_id);
+  const auto raw_material_id = unhex(material_id);
+  if (!key_id || !raw_material_id || raw_material_id->size() != kMaterialIdSize)
+    return Error{Code::kDamaged, "a KMS key's record has ids of a wrong form"};
+  std::array<std::uint8_t, kSaltSize> salt;
+  std::array<std::uint8_t, kSealSize> seal;
+  Bytes sealed(plaintext.size());
+  fill_random(salt);
+  COFFER_TRY(blob_cipher(suite, material, salt)->seal(blob_aad(key, material_id, context), plaintext, sealed, seal));
+  WireWriter writer;
+  writer.u8(kBlobVersion).raw(*key_id).raw(*raw_material_id).raw(salt).raw(seal).raw(sealed);
+  return std::move(writer).take();
+}
+
+Status open_kms_blob(const AeadSuite& suite, const Key& material, const KeyMetadata& key, const KmsBlob& blob,
+                     const EncryptionContext& context, MutableBytes plaintext) {
+  assert(plaintext.size() == blob.sealed.size());
+  const Bytes aad = blob_aad(key, blob.material_id, context);
+  Status opened = blob_cipher(suite, material, blob.salt)->open(aad, blob.sealed, blob.seal, plaintext);
+  if (!opened.ok() && opened.code() == Code::kDamaged) return Error{Code::kInvalidCiphertext, ""};
+  return opened;
+}
+
+Result<WrappedMaterial> make_material(const AeadSuite& suite, const Key& root, const StoreId& store,
+                                      std::string_view key_id, std::int64_t created_ns) {
+  std::array<std::uint8_t, kMaterialIdSize> id;
+  fill_random(id);
+  WrappedMaterial material{hex(id), created_ns, {}};
+  const Bytes aad = material_aad(store, key_id, material.material_id);
+  COFFER_ASSIGN(material.wrapped, wrap_key(suite, root, aad, Key::random()));
+  return material;
+}
+
+Result<Key> unwrap_material(const AeadSuite& suite, const Key& root, const StoreId& store, std::string_view key_id,
+                            const WrappedMaterial& material) {
+  return unwrap_key(suite, root, material_aad(store, key_id, material.material_id), material.wrapped);
+}
+
+}  // namespace coffer

@@ -1,0 +1,110 @@
+#include "crypto/kms_book.h"
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "crypto/uuid.h"
+
+namespace coffer {
+namespace {
+
+constexpr std::string_view kKeyPrefix = "key/";
+constexpr std::string_view kAliasPrefix = "alias/";
+
+Error missing(std::string message) { return {Code::kKeyMissing, std::move(message)}; }
+
+bool alias_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '_' || c == '-';
+}
+
+}  // namespace
+
+Status KmsBook::add(std::vector<KmsKeyRecord> keys, std::vector<KeyAlias> aliases) {
+  if (keys.size() > kKmsKeysMax || aliases.size() > kKmsAliasesMax)
+    return Error{Code::kLimit, "the store holds more KMS keys or aliases than this version can"};
+  for (KmsKeyRecord& record : keys) {
+    if (!parse_uuid(record.metadata.key_id)) return Error{Code::kDamaged, "a KMS key's id is not a UUID"};
+    put(std::move(record));
+  }
+  for (KeyAlias& alias : aliases) put(std::move(alias));
+  return {};
+}
+
+Result<const KmsKeyRecord*> KmsBook::find(std::string_view name) const {
+  if (name.size() > kKmsArnSizeMax) return Error{Code::kInvalidArgument, "a KeyId has at most 2048 characters"};
+  if (name.starts_with(kAliasPrefix)) return find_by_alias(name);
+  if (!name.starts_with("arn:")) return find_by_id(name);
+  const auto arn = parse_kms_arn(name);
+  if (!arn) return missing("Invalid arn " + std::string(name));
+  if (arn->region != realm_.region.str()) return missing("Invalid arn " + arn->region);
+  if (arn->account != realm_.account.str()) return missing("Key '" + std::string(name) + "' does not exist");
+  const std::string_view resource = arn->resource;
+  if (resource.starts_with(kAliasPrefix)) return find_by_alias(resource);
+  if (resource.starts_with(kKeyPrefix)) return find_by_id(resource.substr(kKeyPrefix.size()));
+  return missing("Invalid arn " + std::string(name));
+}
+
+Result<const KmsKeyRecord*> KmsBook::find_by_alias(std::string_view alias_name) const {
+  const KeyAlias* alias = find_alias(alias_name);
+  if (alias == nullptr) return missing("Alias " + kms_alias_arn(realm_, alias_name) + " is not found.");
+  return find_by_id(alias->target_key_id);
+}
+
+Result<const KmsKeyRecord*> KmsBook::find_by_id(std::string_view key_id) const {
+  if (!is_uuid(key_id)) return missing("Invalid keyId '" + std::string(key_id) + "'");
+  const KmsKeyRecord* record = find_id(key_id);
+  if (record == nullptr || is_deleted(*record))
+    return missing("Key '" + kms_key_arn(realm_, key_id) + "' does not exist");
+  return record;
+}
+
+const KmsKeyRecord* KmsBook::find_id(std::string_view key_id) const {
+  const auto found = keys_.find(key_id);
+  return found == keys_.end() ? nullptr : &found->second;
+}
+
+const KeyAlias* KmsBook::find_alias(std::string_view alias_name) const {
+  const auto found = aliases_.find(alias_name);
+  if (found == aliases_.end()) return nullptr;
+  const KmsKeyRecord* target = find_id(found->second.target_key_id);
+  return target == nullptr || is_deleted(*target) ? nullptr : &found->second;
+}
+
+void KmsBook::put(KmsKeyRecord record) {
+  std::string id = record.metadata.key_id;
+  keys_.insert_or_assign(std::move(id), std::move(record));
+}
+
+void KmsBook::put(KeyAlias alias) {
+  std::string name = alias.name;
+  aliases_.insert_or_assign(std::move(name), std::move(alias));
+}
+
+Status check_enabled(const KeyMetadata& key) {
+  switch (key.state) {
+    case KeyState::kEnabled: return {};
+    case KeyState::kDisabled: return Error{Code::kKeyDisabled, key.arn + " is disabled."};
+    case KeyState::kPendingDeletion: return Error{Code::kKeyPendingDeletion, key.arn + " is pending deletion."};
+  }
+  return {};
+}
+
+Status check_alias_name(std::string_view name) {
+  if (!name.starts_with(kAliasPrefix))
+    return Error{Code::kInvalidAliasName,
+                 "Alias must start with the prefix \"alias/\". Please see "
+                 "https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html"};
+  const std::string_view rest = name.substr(kAliasPrefix.size());
+  if (rest.starts_with("aws/")) return Error{Code::kInvalidAliasName, "The prefix alias/aws/ is reserved for AWS"};
+  if (rest.empty() || name.size() > kKmsAliasSizeMax || !std::all_of(rest.begin(), rest.end(), alias_letter))
+    return Error{Code::kInvalidAliasName, "An alias has 1 to 250 of the characters a-z A-Z 0-9 / _ - behind alias/"};
+  return {};
+}
+
+bool names_alias(std::string_view name) {
+  if (name.starts_with(kAliasPrefix)) return true;
+  const auto arn = parse_kms_arn(name);
+  return arn && arn->resource.starts_with(kAliasPrefix);
+}
+
+}  // namespace coffer
