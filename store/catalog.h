@@ -140,7 +140,11 @@ class Catalog final : public KmsRecords {
 
   // Every structural promise of the tables: names lead to inodes, link counts match, maps belong to files, SQLite's own integrity check.
   // Each problem is one line, object names included: for fsck's report to the owner.
+  // At most kFsckDamageMax.
   Result<std::vector<std::string>> verify();
+  // BUCKET/KEY of an inode for a report, whatever state the tables are in: "inode 17" begins it where no names lead to the root.
+  // Bytes a terminal could act on are escaped.
+  std::string path_of(InodeNumber ino);
 
  private:
   struct State;
