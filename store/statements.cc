@@ -106,19 +106,17 @@ std::pair<sqlite3_stmt*, Status> Statements::prepared(const char* text) {
 }
 
 Error Statements::failure(int code) {
-  auto connection = database_.connection();
-  std::string told = sqlite3_errmsg(connection);
-  if (sqlite3_get_autocommit(connection) != 0) {
-    lost_ = true;
-    return {Code::kPoisoned, "the catalog lost its open transaction (" + told + "); mount the store again"};
+  switch (sqlite3_extended_errcode(database_.connection())) {
+    case SQLITE_CONSTRAINT_PRIMARYKEY:
+    case SQLITE_CONSTRAINT_ROWID:
+    case SQLITE_CONSTRAINT_UNIQUE: return {Code::kExists, "the catalog has this row already"};
+    case SQLITE_CONSTRAINT_DATATYPE:
+    case SQLITE_CONSTRAINT_NOTNULL: return {Code::kDamaged, "the catalog holds a value that nothing can follow"};
   }
-  switch (code & 0xff) {
-    case SQLITE_CONSTRAINT: return {Code::kExists, "the catalog has this row already"};
-    case SQLITE_FULL: return {Code::kNoSpace, "the catalog cannot grow: the disk is full"};
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return {Code::kDamaged, "the catalog is damaged (" + told + "); run coffer fsck"};
-    default: return {Code::kIo, "the catalog could not be read or written (" + told + ")"};
-  }
+  auto error = database_.explain(code, "using the catalog");
+  if (!database_.is_transaction_lost()) return error;
+  lost_ = true;
+  return {Code::kPoisoned, "the catalog lost its open transaction: " + error.message};
 }
 
 }  // namespace coffer

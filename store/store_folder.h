@@ -24,9 +24,11 @@ class StoreFolder {
   Result<UnlockSlots> unlock_slots();
 
  private:
+  static Result<std::unique_ptr<StoreFolder>> lock(const std::string& path, int wait_seconds);
+  static Status create_in(const std::string& path, const UnlockSecret& secret, const Realm& realm);
   StoreFolder(std::string path, int lock, std::unique_ptr<Disk> disk);
   std::string path_;
-  int lock_;
+  int lock_;  // the folder itself, with flock(2) on it
   std::unique_ptr<Disk> disk_;
 };
 
