@@ -101,6 +101,7 @@ inline constexpr std::size_t kAnswerHeadersMax = 100;     // the server sends ab
 inline constexpr long kAnswerSecondsMax = 600;            // queueing a bucket of 10^7 objects takes minutes
 inline constexpr std::int64_t kResealPollMs = 100;        // between two looks at the queue: no eye sees the difference
 inline constexpr std::int64_t kUnmountPollMs = 20;        // between two looks at the lock of a daemon that is ending
+inline constexpr std::size_t kDaemonWordSizeMax = 4096;   // cofferd's line of error, with paths in it
 inline constexpr std::size_t kCatPieceSize = 1 << 20;     // 64 chunks at a time, whatever the object's size
 
 }  // namespace coffer
