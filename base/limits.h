@@ -104,4 +104,18 @@ inline constexpr std::int64_t kUnmountPollMs = 20;        // between two looks a
 inline constexpr std::size_t kDaemonWordSizeMax = 4096;   // cofferd's line of error, with paths in it
 inline constexpr std::size_t kCatPieceSize = 1 << 20;     // 64 chunks at a time, whatever the object's size
 
+// --- the mount ---
+
+// Background requests the kernel keeps under way (readahead, write-back): two threads are never idle, and 64 requests
+// of 1 MiB are what a slow disk may hold up.
+inline constexpr unsigned kFuseBackgroundMax = 64;
+inline constexpr unsigned kFuseWorkersMin = 3;  // one receives, one waits for the disk, one serves what the notifier causes
+inline constexpr unsigned kFuseWorkersMax = 4;  // more only wait for the catalog's lock
+inline constexpr std::int64_t kWriteBackMs = 5000;          // for the kernel's dirty pages of a key that ends, or at the end
+inline constexpr std::size_t kCopyRangeMax = 16 << 20;      // of one copy_file_range request: the caller asks on
+inline constexpr std::size_t kGroupsMax = 65536;            // NGROUPS_MAX
+inline constexpr unsigned kPollUsMax = 1000;                // longer than a sleeper needs to wake is heat alone
+inline constexpr int kStoreWaitSeconds = 10;                // for a daemon that is ending
+inline constexpr int kListenBacklog = 64;                   // connections not yet accepted
+
 }  // namespace coffer
