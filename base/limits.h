@@ -78,6 +78,16 @@ inline constexpr std::int64_t kDurableIntervalMs = 5000;  // what a power cut ma
 inline constexpr std::size_t kDirtyBytesMax = 32 << 20;   // plaintext waiting to be sealed
 inline constexpr std::uint64_t kWalBytesMax = 32 << 20;   // then a checkpoint; SQLite copies it whole
 inline constexpr std::size_t kOpenObjectsCached = 4096;   // objects whose map and cipher stay in memory unused
+inline constexpr std::size_t kInodesCached = 16 * 1024;    // attributes in memory, 200 bytes each; referenced or not
+inline constexpr std::size_t kMapRowsCached = 4096;        // decoded map rows, up to 8 KiB each; then settled ones go
+inline constexpr std::size_t kUnsettledRowsMax = 2048;     // rows that hold slots back for the next durable commit; then it comes early
+inline constexpr std::size_t kWriteBatchChunks = 64;       // chunks sealed into one buffer and one pwrite: 1 MiB
+inline constexpr std::size_t kResealStepChunks = 64;       // moved per step, with the object locked
+inline constexpr std::int64_t kResealRetrySeconds = 30;    // before an object whose key failed is tried again
+inline constexpr std::size_t kGarbageStep = 64;            // data files removed, or regions punched, per call
+inline constexpr std::size_t kPunchSlotsMin = 16;          // freed slots in a row worth a punch: 195 us for 256 KiB
+inline constexpr std::uint64_t kSpaceReserve = 64 << 20;   // kept from new data, so that deletions and commits go on
+inline constexpr std::size_t kPathsCached = 4096;          // key paths of directories
 inline constexpr std::size_t kOpenDataFiles = 512;        // descriptors, below a common limit of 1024
 
 // --- the server ---
