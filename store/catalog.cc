@@ -42,7 +42,7 @@ Catalog::~Catalog() = default;
 Result<std::unique_ptr<Catalog>> Catalog::create(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
                                                  const Realm& realm, std::string_view boot_id) {
   COFFER_ASSIGN(auto database, SealedDatabase::open(disk, keys, suite, SealedDatabase::Presence::kCreate, boot_id));
-  std::unique_ptr<Catalog> catalog(new Catalog(std::make_unique<State>(std::move(database), keys)));
+  std::unique_ptr<Catalog> catalog(new Catalog(std::make_unique<State>(disk, keys, suite, std::move(database))));
   auto& statements = catalog->state_->statements;
   COFFER_TRY(make_tables(statements));
   COFFER_TRY(catalog->set_number("format_version", kFormatVersion));
@@ -60,7 +60,7 @@ Result<std::unique_ptr<Catalog>> Catalog::create(Disk& disk, const KeySchedule& 
 Result<std::unique_ptr<Catalog>> Catalog::open(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
                                                std::string_view boot_id) {
   COFFER_ASSIGN(auto database, SealedDatabase::open(disk, keys, suite, SealedDatabase::Presence::kOpen, boot_id));
-  std::unique_ptr<Catalog> catalog(new Catalog(std::make_unique<State>(std::move(database), keys)));
+  std::unique_ptr<Catalog> catalog(new Catalog(std::make_unique<State>(disk, keys, suite, std::move(database))));
   COFFER_ASSIGN(auto version, catalog->number("format_version"));
   if (version > kFormatVersion)
     return Error{Code::kUnsupported, "the store has format " + std::to_string(version) + "; this Coffer reads up to " +
@@ -74,6 +74,8 @@ Result<std::unique_ptr<Catalog>> Catalog::open(Disk& disk, const KeySchedule& ke
 
 std::mutex& Catalog::mutex() { return state_->mutex; }
 SealedDatabase& Catalog::database() { return *state_->database; }
+
+Status Catalog::verify_files() { return verify_sealed_files(state_->disk, state_->keys, state_->suite); }
 
 Catalog::Savepoint::Savepoint(Catalog& catalog) : catalog_(catalog) {
   auto& state = *catalog_.state_;

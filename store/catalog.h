@@ -33,6 +33,7 @@ struct ContentRow {
 class Catalog final : public KmsRecords {
  public:
   // Makes the tables, the root directory (owner uid:gid, 0755) and the meta values, and commits them durably.
+  // disk, keys and suite outlive the Catalog.
   static Result<std::unique_ptr<Catalog>> create(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
                                                  const Realm& realm, std::string_view boot_id);
   static Result<std::unique_ptr<Catalog>> open(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
@@ -107,6 +108,10 @@ class Catalog final : public KmsRecords {
   Status remove_map_rows(InodeNumber ino, std::uint32_t from);  // row >= from
   // Every regular file in ascending inode order, for fsck and reseal: inode and its content row if it has one.
   Result<std::vector<InodeNumber>> files_after(InodeNumber after, std::size_t limit);
+  struct Census {
+    std::uint64_t inodes = 0, allocated = 0;  // allocated: bytes of all inodes together
+  };
+  Result<Census> census();  // reads every inode
 
   // --- data files to remove once a durable commit no longer names them ---
   Status add_garbage(std::uint64_t file);
@@ -138,6 +143,8 @@ class Catalog final : public KmsRecords {
   Status save_alias(const KeyAlias& alias) override;
   Status save_call_counts(const std::map<std::string, std::uint64_t>& counts) override;
 
+  // Whether every page and log frame of the database authenticates: verify_sealed_files() with what open() was given.
+  Status verify_files();
   // Every structural promise of the tables: names lead to inodes, link counts match, maps belong to files, SQLite's own integrity check.
   // Each problem is one line, object names included: for fsck's report to the owner.
   // At most kFsckDamageMax.

@@ -134,6 +134,15 @@ Result<std::vector<InodeNumber>> Catalog::files_after(InodeNumber after, std::si
   return collect<InodeNumber>(rows, [](Query& row) { return inode_number_at(row, 0); });
 }
 
+Result<Catalog::Census> Catalog::census() {
+  auto row = state_->query("SELECT count(*), coalesce(sum(allocated), 0) FROM inodes");
+  COFFER_ASSIGN(bool found, row.step());
+  Census census;
+  if (found) census = {row.number(0), row.number(1)};
+  COFFER_TRY(row.sound());
+  return census;
+}
+
 // --- names ---
 
 Result<DirectoryEntry> Catalog::find_name(InodeNumber parent, std::string_view name) {

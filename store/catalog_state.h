@@ -11,8 +11,13 @@ namespace coffer {
 
 // What the catalog's source files share. `mutex` guards all of it and the connection.
 struct Catalog::State {
-  State(std::unique_ptr<SealedDatabase> sealed, const KeySchedule& keys)
-      : database(std::move(sealed)), statements(*database), name_key(keys.purpose_key(Purpose::kNameHash)) {}
+  State(Disk& below, const KeySchedule& schedule, const AeadSuite& ciphers, std::unique_ptr<SealedDatabase> sealed)
+      : disk(below),
+        keys(schedule),
+        suite(ciphers),
+        database(std::move(sealed)),
+        statements(*database),
+        name_key(keys.purpose_key(Purpose::kNameHash)) {}
 
   // Shorthand for the verbs: state_->query("SELECT ...", arguments).
   template <Lasting... Arguments>
@@ -20,6 +25,9 @@ struct Catalog::State {
     return statements.query(sql, std::forward<Arguments>(arguments)...);
   }
 
+  Disk& disk;
+  const KeySchedule& keys;
+  const AeadSuite& suite;
   std::mutex mutex;
   std::unique_ptr<SealedDatabase> database;
   Statements statements;  // ends before the connection

@@ -17,7 +17,8 @@ struct FsckReport {
 };
 
 // Reads and authenticates everything of an unmounted store: each table's promises, every envelope, map row and chunk, and that every data
-// file belongs to an object. Changes nothing.
+// file belongs to an object. Changes nothing. At most kFsckDamageMax lines. Progress is told in bytes of content and may be empty.
+// kIo and the like only when the reading itself could not go on: what cannot be read of one object is that object's damage.
 Result<FsckReport> fsck(Catalog& catalog, Disk& disk, Keyring& keyring, const Principal& principal,
                         const std::function<void(std::uint64_t done, std::uint64_t total)>& progress);
 
