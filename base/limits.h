@@ -112,8 +112,7 @@ inline constexpr std::size_t kAnswerSizeMax = 16 << 20;   // every key of a full
 inline constexpr std::size_t kAnswerHeadersMax = 100;     // the server sends about ten
 inline constexpr long kAnswerSecondsMax = 600;            // queueing a bucket of 10^7 objects takes minutes
 inline constexpr std::int64_t kResealPollMs = 100;        // between two looks at the queue: no eye sees the difference
-inline constexpr std::int64_t kResealStuckNs = 60'000'000'000;  // a queue that stands still waits for a key; a
-                                                                // 16 GiB object alone takes less
+inline constexpr std::int64_t kResealStuckNs = 60'000'000'000;  // no object, no commit for so long: a key does not serve
 inline constexpr std::int64_t kUnmountPollMs = 20;        // between two looks at the lock of a daemon that is ending
 inline constexpr std::size_t kDaemonWordSizeMax = 4096;   // cofferd's line of error, with paths in it
 inline constexpr std::size_t kCatPieceSize = 1 << 20;     // 64 chunks at a time, whatever the object's size

@@ -1,0 +1,282 @@
+#include "cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "base/sse_rule.h"
+
+namespace coffer {
+namespace {
+
+constexpr const char* kVersion = "coffer " COFFER_VERSION;
+constexpr const char* kKeyHelp = "key id, key ARN, alias/NAME or alias ARN";
+
+// The tree of commands while it is built; a leaf that was chosen puts its options into `command`.
+struct Tree {
+  CLI::App root{"Coffer: an encrypted file system with S3's encryption contract", "coffer"};
+  std::optional<Command> command;
+};
+
+CLI::App& add_group(CLI::App& parent, const char* name, const char* what) {
+  CLI::App& group = *parent.add_subcommand(name, what);
+  group.set_version_flag("--version", kVersion);
+  group.require_subcommand(1);
+  return group;
+}
+
+// A command whose options live as long as the tree.
+template <class Options>
+struct Leaf {
+  CLI::App& app;
+  std::shared_ptr<Options> options;
+};
+
+template <class Options>
+Leaf<Options> add_leaf(Tree& tree, CLI::App& parent, const char* name, const char* what, Options defaults = {}) {
+  CLI::App& app = *parent.add_subcommand(name, what);
+  app.set_version_flag("--version", kVersion);
+  auto options = std::make_shared<Options>(std::move(defaults));
+  app.callback([&tree, options] { tree.command = *options; });
+  return {app, options};
+}
+
+CLI::Option* add_needed(CLI::App& app, const char* name, std::string& into, const char* what) {
+  return app.add_option(name, into, what)->required()->check([](const std::string& value) {
+    return value.empty() ? std::string("must not be empty") : std::string();
+  });
+}
+
+void add_json(CLI::App& app, bool& into) { app.add_flag("--json", into, "print one JSON document"); }
+
+void add_unlock(CLI::App& app, UnlockFlags& into) {
+  auto* passphrase =
+      app.add_option("--passphrase-file", into.passphrase_file, "the passphrase is this file's first line");
+  auto* key = app.add_option("--key-file", into.key_file, "the key is this file: 32 bytes, used whole");
+  passphrase->excludes(key);
+}
+
+void add_endpoint(CLI::App& app, EndpointChoice& into) {
+  app.add_option("--socket", into.socket, "admin socket; else $COFFER_SOCKET, else your only mount's");
+  app.add_option("--credentials", into.credentials, "access keys; else $COFFER_CREDENTIALS, else STORE/credentials");
+}
+
+// --- the commands, in the order the help lists them ---
+
+void add_init(Tree& tree) {
+  auto [app, options] = add_leaf<InitOptions>(tree, tree.root, "init", "make a store in an empty or new folder");
+  add_needed(app, "STORE", options->store, "the store's folder");
+  app.add_option("--account-id", options->account_id, "12 digits, in every ARN")->capture_default_str();
+  app.add_option("--region", options->region, "in every KMS ARN")->capture_default_str();
+  add_unlock(app, options->unlock);
+}
+
+void add_mount(Tree& tree) {
+  auto [app, options] = add_leaf<MountOptions>(tree, tree.root, "mount", "mount a store; returns when DIR is usable");
+  add_needed(app, "STORE", options->store, "the store's folder");
+  add_needed(app, "DIR", options->dir, "where to mount it: an empty folder");
+  app.add_flag("-f", options->foreground, "stay in the foreground and log to stderr");
+  add_unlock(app, options->unlock);
+  const auto pass_on = [&flags = options->daemon_flags, &daemon = app](const char* name, const char* flag,
+                                                                       const char* type, const char* what) {
+    return daemon
+        .add_option_function<std::vector<std::string>>(
+            name,
+            [&flags, flag](const std::vector<std::string>& values) {
+              for (const auto& value : values) flags.insert(flags.end(), {flag, value});
+            },
+            what)
+        ->type_name(type)
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  };
+  pass_on("-o", "-o", "OPT,OPT...", "mount options");
+  pass_on("--admin-socket", "--admin-socket", "PATH", "the admin socket; else STORE/admin.sock");
+  pass_on("--listen", "--listen", "127.0.0.1:PORT", "serve the admin socket on loopback TCP as well");
+  pass_on("--min-commit", "--min-commit", "N", "refuse a store older than this commit counter");
+  pass_on("--kms-endpoint", "--kms-endpoint", "URL", "an external KMS");
+}
+
+void add_mounted(Tree& tree) {
+  auto unmount = add_leaf<UnmountOptions>(tree, tree.root, "unmount", "unmount; returns when all is durable");
+  add_needed(unmount.app, "DIR", unmount.options->dir, "the mount");
+  auto sync = add_leaf<SyncOptions>(tree, tree.root, "sync", "make everything answered so far durable");
+  add_needed(sync.app, "DIR", sync.options->dir, "the mount");
+  auto status =
+      add_leaf<StatusOptions>(tree, tree.root, "status", "your mounts: jobs, cache, commit counter and digest");
+  status.app.add_option("DIR", status.options->dir, "this mount alone");
+  add_endpoint(status.app, status.options->endpoint);
+  add_json(status.app, status.options->json);
+}
+
+void add_bucket(Tree& tree) {
+  CLI::App& group = add_group(tree.root, "bucket", "create, list and delete buckets");
+  const auto add = [&](const char* name, BucketOptions::Verb verb, const char* what) {
+    auto leaf = add_leaf<BucketOptions>(tree, group, name, what);
+    leaf.options->verb = verb;
+    add_endpoint(leaf.app, leaf.options->endpoint);
+    if (verb == BucketOptions::Verb::kList) add_json(leaf.app, leaf.options->json);
+    if (verb != BucketOptions::Verb::kList) add_needed(leaf.app, "BUCKET", leaf.options->bucket, "the bucket's name");
+  };
+  add("create", BucketOptions::Verb::kCreate, "make a bucket, as mkdir at the root of the mount does");
+  add("list", BucketOptions::Verb::kList, "name all buckets");
+  add("delete", BucketOptions::Verb::kDelete, "remove an empty bucket, as rmdir does");
+}
+
+void add_encryption_put(Tree& tree, CLI::App& group) {
+  auto [app, options] = add_leaf<EncryptionOptions>(tree, group, "put", "set what new objects are sealed under");
+  options->verb = EncryptionOptions::Verb::kPut;
+  add_needed(app, "BUCKET", options->bucket, "the bucket's name");
+  auto* file = app.add_option("FILE.xml", options->file, "S3's ServerSideEncryptionConfiguration; - is standard input");
+  auto* sse = app.add_option("--sse", options->sse, "AES256, aws:kms or aws:kms:dsse")->excludes(file);
+  sse->check([](const std::string& value) {
+    return parse_sse(value) ? std::string() : "'" + value + "' is none of AES256, aws:kms, aws:kms:dsse";
+  });
+  app.add_option("--key", options->key, std::string(kKeyHelp) + "; else alias/aws/s3")->needs(sse);
+  app.add_flag("--bucket-key", options->bucket_key, "one bucket-level key for many objects")->needs(sse);
+  add_endpoint(app, options->endpoint);
+  app.callback([&tree, chosen = options] {
+    if (!chosen->file && !chosen->sse) throw CLI::ValidationError("FILE.xml", "or --sse is required");
+    tree.command = *chosen;
+  });
+}
+
+void add_encryption(Tree& tree) {
+  CLI::App& group = add_group(tree.root, "encryption", "a bucket's default encryption");
+  add_encryption_put(tree, group);
+  const auto add = [&](const char* name, EncryptionOptions::Verb verb, const char* what) {
+    auto leaf = add_leaf<EncryptionOptions>(tree, group, name, what);
+    leaf.options->verb = verb;
+    add_needed(leaf.app, "BUCKET", leaf.options->bucket, "the bucket's name");
+    add_endpoint(leaf.app, leaf.options->endpoint);
+    if (verb == EncryptionOptions::Verb::kGet) add_json(leaf.app, leaf.options->json);
+  };
+  add("get", EncryptionOptions::Verb::kGet, "print it as S3's XML");
+  add("delete", EncryptionOptions::Verb::kDelete, "go back to AES256");
+}
+
+Leaf<KmsOptions> add_kms_leaf(Tree& tree, CLI::App& group, const char* name, KmsOptions::Verb verb, const char* what) {
+  auto leaf = add_leaf<KmsOptions>(tree, group, name, what);
+  leaf.options->verb = verb;
+  add_endpoint(leaf.app, leaf.options->endpoint);
+  add_json(leaf.app, leaf.options->json);
+  return leaf;
+}
+
+void add_kms(Tree& tree) {
+  using Verb = KmsOptions::Verb;
+  CLI::App& group = add_group(tree.root, "kms", "the keys");
+  auto create = add_kms_leaf(tree, group, "create-key", Verb::kCreateKey, "make a key and print its ARN");
+  create.app.add_option("--description", create.options->description, "what the key is for");
+  add_kms_leaf(tree, group, "list-keys", Verb::kListKeys, "the ARNs of all keys");
+  add_kms_leaf(tree, group, "list-aliases", Verb::kListAliases, "all aliases and the keys behind them");
+  add_kms_leaf(tree, group, "stats", Verb::kStats, "calls of the KMS since the store was made");
+  const auto add_on_key = [&](const char* name, Verb verb, const char* what) {
+    auto leaf = add_kms_leaf(tree, group, name, verb, what);
+    add_needed(leaf.app, "KEY", leaf.options->key, kKeyHelp);
+    return leaf;
+  };
+  add_on_key("describe-key", Verb::kDescribeKey, "a key's state and dates");
+  add_on_key("enable-key", Verb::kEnableKey, "let a disabled key serve again");
+  add_on_key("disable-key", Verb::kDisableKey, "no object under the key can be read once this returns");
+  add_on_key("rotate-key", Verb::kRotateKey, "add new key material; old objects stay readable");
+  auto schedule = add_on_key("schedule-key-deletion", Verb::kScheduleKeyDeletion, "disable now, delete for ever later");
+  schedule.app.add_option("--days", schedule.options->days, "until the deletion")
+      ->check(CLI::Range(7, 30))
+      ->capture_default_str();
+  add_on_key("cancel-key-deletion", Verb::kCancelKeyDeletion, "keep a key that was to be deleted");
+  auto alias = add_kms_leaf(tree, group, "create-alias", Verb::kCreateAlias, "give a key a name");
+  add_needed(alias.app, "ALIAS", alias.options->alias, "alias/NAME");
+  add_needed(alias.app, "KEY", alias.options->key, "key id or key ARN");
+  auto check = add_kms_leaf(tree, group, "check-bucket", Verb::kCheckBucket, "whether a bucket's key serves");
+  add_needed(check.app, "BUCKET", check.options->bucket, "the bucket's name");
+}
+
+void add_inspect(Tree& tree) {
+  auto [app, options] =
+      add_leaf<InspectOptions>(tree, tree.root, "inspect", "an object's envelope, mounted or offline");
+  add_needed(app, "PATH|STORE", options->place, "a file in a mount; or a store, with BUCKET/KEY");
+  app.add_option("BUCKET/KEY", options->object, "the object in the store");
+  add_unlock(app, options->unlock);
+  add_endpoint(app, options->endpoint);
+  add_json(app, options->json);
+}
+
+void add_offline(Tree& tree) {
+  auto cat = add_leaf<CatOptions>(tree, tree.root, "cat", "decrypt one object without a mount");
+  add_needed(cat.app, "STORE", cat.options->store, "the store's folder");
+  add_needed(cat.app, "BUCKET/KEY", cat.options->object, "the object");
+  add_unlock(cat.app, cat.options->unlock);
+  auto fsck = add_leaf<FsckOptions>(tree, tree.root, "fsck", "read and authenticate everything of an unmounted store");
+  add_needed(fsck.app, "STORE", fsck.options->store, "the store's folder");
+  add_unlock(fsck.app, fsck.options->unlock);
+  add_json(fsck.app, fsck.options->json);
+}
+
+void add_reseal(Tree& tree) {
+  auto [app, options] = add_leaf<ResealOptions>(tree, tree.root, "reseal", "bring objects under the bucket's default");
+  add_needed(app, "DIR/BUCKET[/PREFIX]", options->place, "the objects, by a path in the mount");
+  add_endpoint(app, options->endpoint);
+  add_json(app, options->json);
+}
+
+void add_unlock_commands(Tree& tree) {
+  CLI::App& group = add_group(tree.root, "unlock", "the ways to open a store");
+  auto [app, options] = add_leaf<UnlockListOptions>(tree, group, "list", "the unlock slots");
+  add_needed(app, "STORE", options->store, "the store's folder");
+  add_unlock(app, options->unlock);
+  add_json(app, options->json);
+}
+
+void build(Tree& tree) {
+  tree.root.set_version_flag("--version", kVersion);
+  tree.root.require_subcommand(1);
+  tree.root.footer(
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 damage found, 4 key unavailable or denied, 5 not found.");
+  add_init(tree);
+  add_mount(tree);
+  add_mounted(tree);
+  add_bucket(tree);
+  add_encryption(tree);
+  add_kms(tree);
+  add_inspect(tree);
+  add_offline(tree);
+  add_reseal(tree);
+  add_unlock_commands(tree);
+}
+
+// The deepest command that was named, for the help of exactly that one.
+const CLI::App& named(const CLI::App& app) {
+  const auto below = app.get_subcommands();
+  return below.empty() ? app : named(*below.front());
+}
+
+std::string path_of(const CLI::App& app) {
+  return app.get_parent() == nullptr ? app.get_name() : path_of(*app.get_parent()) + " " + app.get_name();
+}
+
+std::string one_line(std::string text) {
+  for (char& c : text) {
+    if (c == '\n' || c == '\r') c = ' ';
+  }
+  while (text.ends_with(' ')) text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+Result<Command> parse_command_line(const std::vector<std::string>& arguments) {
+  Tree tree;
+  build(tree);
+  try {
+    tree.root.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::CallForVersion&) {
+    return Command(HelpOptions{std::string(kVersion) + "\n"});
+  } catch (const CLI::CallForHelp&) {
+    return Command(HelpOptions{tree.root.help()});
+  } catch (const CLI::ParseError& error) {
+    return Error{Code::kInvalidArgument, one_line(error.what()) + ": see `" + path_of(named(tree.root)) + " --help`"};
+  }
+  return *tree.command;
+}
+
+}  // namespace coffer

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "base/result.h"
+#include "cli/api_client.h"
+#include "cli/console.h"
+#include "cli/options.h"
+
+namespace coffer {
+
+// Each does what was asked for, prints what it found to console.out, and answers what the program ends with.
+Result<int> run_command(const HelpOptions& options, Console& console);
+Result<int> run_command(const InitOptions& options, Console& console);
+Result<int> run_command(const MountOptions& options, Console& console);
+Result<int> run_command(const UnmountOptions& options, Console& console);
+Result<int> run_command(const SyncOptions& options, Console& console);
+Result<int> run_command(const StatusOptions& options, Console& console);
+Result<int> run_command(const BucketOptions& options, Console& console);
+Result<int> run_command(const EncryptionOptions& options, Console& console);
+Result<int> run_command(const KmsOptions& options, Console& console);
+Result<int> run_command(const InspectOptions& options, Console& console);
+Result<int> run_command(const CatOptions& options, Console& console);
+Result<int> run_command(const FsckOptions& options, Console& console);
+Result<int> run_command(const ResealOptions& options, Console& console);
+Result<int> run_command(const UnlockListOptions& options, Console& console);
+
+// A client of the daemon that the flags, the environment or the mounts name.
+Result<ApiClient> connect(const EndpointChoice& flags);
+Result<ApiClient> connect(const MountPoint& mount, const EndpointChoice& flags);
+
+}  // namespace coffer

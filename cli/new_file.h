@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace coffer {
+
+// A file that was not there before and that only its owner reads, durable when this returns. None is left when it
+// fails.
+Status write_new_file(const std::string& path, BytesView bytes);
+
+}  // namespace coffer

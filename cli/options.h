@@ -1,0 +1,121 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "cli/endpoint.h"
+#include "store/unlock_source.h"
+
+namespace coffer {
+
+// What a command line asks for, one type per kind of command; checked for form, not yet for sense.
+
+struct HelpOptions {
+  std::string text;  // --help or --version
+};
+
+struct InitOptions {
+  std::string store, account_id = "000000000000", region = "us-east-1";
+  UnlockFlags unlock;
+};
+
+struct MountOptions {
+  std::string store, dir;
+  bool foreground = false;
+  UnlockFlags unlock;
+  std::vector<std::string> daemon_flags;  // for cofferd as they stand: -o, --admin-socket, --listen ...
+};
+
+struct UnmountOptions {
+  std::string dir;
+};
+
+struct SyncOptions {
+  std::string dir;
+};
+
+struct StatusOptions {
+  std::optional<std::string> dir;
+  EndpointChoice endpoint;
+  bool json = false;
+};
+
+struct BucketOptions {
+  enum class Verb { kCreate, kList, kDelete };
+  Verb verb = Verb::kList;
+  std::string bucket;
+  EndpointChoice endpoint;
+  bool json = false;
+};
+
+struct EncryptionOptions {
+  enum class Verb { kPut, kGet, kDelete };
+  Verb verb = Verb::kGet;
+  std::string bucket;
+  std::optional<std::string> file, sse, key;  // put: a file, or an algorithm
+  bool bucket_key = false;
+  EndpointChoice endpoint;
+  bool json = false;
+};
+
+struct KmsOptions {
+  enum class Verb {
+    kCreateKey,
+    kListKeys,
+    kListAliases,
+    kStats,
+    kDescribeKey,
+    kEnableKey,
+    kDisableKey,
+    kRotateKey,
+    kScheduleKeyDeletion,
+    kCancelKeyDeletion,
+    kCreateAlias,
+    kCheckBucket
+  };
+  Verb verb = Verb::kListKeys;
+  std::string key, description, alias, bucket;
+  int days = 30;
+  EndpointChoice endpoint;
+  bool json = false;
+};
+
+struct InspectOptions {
+  std::string place;                  // a path in a mount, or a store
+  std::optional<std::string> object;  // BUCKET/KEY, with a store
+  UnlockFlags unlock;
+  EndpointChoice endpoint;
+  bool json = false;
+};
+
+struct CatOptions {
+  std::string store, object;
+  UnlockFlags unlock;
+};
+
+struct FsckOptions {
+  std::string store;
+  UnlockFlags unlock;
+  bool json = false;
+};
+
+struct ResealOptions {
+  std::string place;  // DIR/BUCKET[/PREFIX]
+  EndpointChoice endpoint;
+  bool json = false;
+};
+
+struct UnlockListOptions {
+  std::string store;
+  UnlockFlags unlock;
+  bool json = false;
+};
+
+using Command = std::variant<HelpOptions, InitOptions, MountOptions, UnmountOptions, SyncOptions, StatusOptions,
+                             BucketOptions, EncryptionOptions, KmsOptions, InspectOptions, CatOptions, FsckOptions,
+                             ResealOptions, UnlockListOptions>;
+
+}  // namespace coffer
