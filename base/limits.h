@@ -127,7 +127,11 @@ inline constexpr unsigned kFuseWorkersMax = 4;  // more only wait for the catalo
 inline constexpr std::int64_t kWriteBackMs = 5000;          // for the kernel's dirty pages of a key that ends, or at the end
 inline constexpr std::size_t kCopyRangeMax = 16 << 20;      // of one copy_file_range request: the caller asks on
 inline constexpr std::size_t kGroupsMax = 65536;            // NGROUPS_MAX
+inline constexpr unsigned kPollUsDefault = 50;              // a program's next request comes within, or not at once
 inline constexpr unsigned kPollUsMax = 1000;                // longer than a sleeper needs to wake is heat alone
+inline constexpr std::int64_t kCheckpointLookMs = 500;      // the log grows by half its limit in this time at most
+inline constexpr std::int64_t kResealLookMs = 200;          // between two looks at an empty reseal queue
+inline constexpr std::int64_t kKeyExpiryLookMs = 3'600'000;  // deletion is promised by the day
 inline constexpr int kStoreWaitSeconds = 10;                // for a daemon that is ending
 inline constexpr int kListenBacklog = 64;                   // connections not yet accepted
 
