@@ -16,8 +16,8 @@
 
 namespace coffer {
 
-// What the server asks of the rest of the program. The daemon implements these over the store and the KMS; tests fake them. All
-// thread-safe. What changes something is durable when it returns.
+// What the server asks of the rest of the program. The daemon implements these over the store and the KMS; tests fake
+// them. All thread-safe. What changes something is durable when it returns.
 
 struct BucketInfo {
   BucketName name;
@@ -32,7 +32,7 @@ class BucketControl {
   virtual Status delete_bucket(const BucketName& bucket) = 0;                           // kNoSuchBucket, kNotEmpty
   virtual Result<BucketInfo> find_bucket(const BucketName& bucket) = 0;                 // kNoSuchBucket
   virtual Result<std::vector<BucketInfo>> list_buckets() = 0;                           // by name
-  virtual Result<SseRule> rule(const BucketName& bucket) = 0;                           // the default one where none was put
+  virtual Result<SseRule> rule(const BucketName& bucket) = 0;  // the default one where none was put
   // One atomic replacement. kUnsupported when this machine cannot serve the rule (DSSE with one library).
   virtual Status put_rule(const BucketName& bucket, const SseRule& rule) = 0;
   virtual Status reset_rule(const BucketName& bucket) = 0;
@@ -91,7 +91,7 @@ struct MountStatus {
   std::string commit_digest;  // hex
   std::vector<JobStatus> jobs;
   bool poisoned = false;
-  std::string crypto;         // which libraries seal, and why DSSE is refused where it is
+  std::string crypto;                          // which libraries seal, and why DSSE is refused where it is
   std::map<std::string, std::uint64_t> cache;  // open_objects, dirty_bytes, log_bytes ...
 };
 struct LayerInfo {

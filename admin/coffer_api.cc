@@ -1,0 +1,159 @@
+#include "admin/coffer_api.h"
+
+#include <algorithm>
+#include <array>
+
+#include "admin/s3_error.h"
+
+namespace coffer {
+namespace {
+
+using nlohmann::json;
+
+JsonError to_coffer(const Error& error, std::string_view bucket) {
+  auto s3 = to_s3(error, bucket);
+  return {s3.status, std::move(s3.code), std::move(s3.message)};
+}
+
+json text_or_null(std::string_view text) { return text.empty() ? json(nullptr) : json(text); }
+
+json job_json(const JobStatus& job) { return {{"kind", job.kind}, {"done", job.done}, {"total", job.total}}; }
+json layer_json(const LayerInfo& layer) { return {{"cipher", layer.cipher}, {"key_source", layer.key_source}}; }
+
+template <class T, class Print>
+json array_of(const std::vector<T>& items, Print print) {
+  auto out = json::array();
+  for (const auto& item : items) out.push_back(print(item));
+  return out;
+}
+
+// Why a key cannot seal now, or nothing. A key that is made at its first use is as good as there.
+std::optional<Error> unusable(const KeyMetadata& key) {
+  switch (key.state) {
+    case KeyState::kEnabled: return std::nullopt;
+    case KeyState::kDisabled: return Error{Code::kKeyDisabled, key.arn + " is disabled."};
+    case KeyState::kPendingDeletion: return Error{Code::kKeyPendingDeletion, key.arn + " is pending deletion."};
+  }
+  return std::nullopt;
+}
+
+bool is_missing(Code code) { return code == Code::kNotFound || code == Code::kKeyMissing; }
+
+constexpr JsonMembers::Sizes kKeySizes{1, 64 * 1024};
+
+}  // namespace
+
+struct CofferApi::Row {
+  std::string_view name;
+  JsonAnswer (CofferApi::*operation)(Request);
+};
+
+const CofferApi::Row* CofferApi::find(std::string_view operation) {
+  static constexpr std::array<Row, 5> kRows = {{
+      {"Status", &CofferApi::status},
+      {"Inspect", &CofferApi::inspect},
+      {"Reseal", &CofferApi::reseal},
+      {"KmsStats", &CofferApi::kms_stats},
+      {"CheckBucket", &CofferApi::check_bucket},
+  }};
+  const auto* row = std::find_if(kRows.begin(), kRows.end(), [&](const Row& r) { return r.name == operation; });
+  return row == kRows.end() ? nullptr : row;
+}
+
+bool CofferApi::knows(std::string_view operation) { return find(operation) != nullptr; }
+
+JsonAnswer CofferApi::serve(std::string_view operation, std::string_view body) {
+  const auto* row = find(operation);
+  if (row == nullptr) return unknown_operation();
+  const auto request = parse_json_object(body);
+  if (const auto* error = std::get_if<JsonError>(&request)) return *error;
+  return (this->*row->operation)(std::get<json>(request));
+}
+
+JsonAnswer CofferApi::status(Request) {
+  const auto status = mount_.status();
+  if (!status.ok()) return to_coffer(status.error(), "");
+  const auto calls = data_keys_.call_counts();
+  if (!calls.ok()) return to_coffer(calls.error(), "");
+  const json mount = {{"store", status->store},
+                      {"dir", status->dir},
+                      {"socket", status->socket},
+                      {"pid", status->pid},
+                      {"commit", {{"counter", status->commit_counter}, {"digest", status->commit_digest}}},
+                      {"jobs", array_of(status->jobs, job_json)},
+                      {"poisoned", status->poisoned},
+                      {"crypto", status->crypto},
+                      {"cache", status->cache},
+                      {"kms", *calls}};
+  return print_json({{"mounts", json::array({mount})}});
+}
+
+JsonAnswer CofferApi::inspect(Request request) {
+  JsonMembers members(request);
+  const auto bucket = members.required_text("bucket", kKeySizes);
+  const auto key = members.required_text("key", kKeySizes);
+  if (members.error()) return *members.error();
+  const auto object = mount_.inspect(bucket, key);
+  if (!object.ok()) return to_coffer(object.error(), bucket);
+  return print_json({{"bucket", object->bucket},
+                     {"key", object->key},
+                     {"sse", object->sse},
+                     {"kms_key_arn", text_or_null(object->kms_key_arn)},
+                     {"bucket_key", object->bucket_key},
+                     {"chunk_size", object->chunk_size},
+                     {"size", object->size},
+                     {"layers", array_of(object->layers, layer_json)},
+                     {"context", object->context},
+                     {"reseal_pending", object->reseal_pending}});
+}
+
+JsonAnswer CofferApi::reseal(Request request) {
+  JsonMembers members(request);
+  const auto bucket_text = members.required_text("bucket", kKeySizes);
+  const auto prefix = members.text("prefix", {0, kKeySizes.max});
+  if (members.error()) return *members.error();
+  const auto bucket = BucketName::parse(bucket_text);
+  if (!bucket.ok()) return to_coffer(bucket.error(), bucket_text);
+  const auto added = mount_.reseal(*bucket, prefix.value_or(""));
+  if (!added.ok()) return to_coffer(added.error(), bucket_text);
+  return print_json({{"added", *added}});
+}
+
+JsonAnswer CofferApi::kms_stats(Request) {
+  const auto calls = data_keys_.call_counts();
+  if (!calls.ok()) return to_coffer(calls.error(), "");
+  return print_json(json(*calls));
+}
+
+JsonAnswer CofferApi::check_bucket(Request request) {
+  JsonMembers members(request);
+  const auto bucket_text = members.required_text("bucket", kKeySizes);
+  if (members.error()) return *members.error();
+  const auto bucket = BucketName::parse(bucket_text);
+  if (!bucket.ok()) return to_coffer(bucket.error(), bucket_text);
+  const auto rule = buckets_.rule(*bucket);
+  if (!rule.ok()) return to_coffer(rule.error(), bucket_text);
+
+  json out = {{"bucket", bucket_text},
+              {"sse", sse_name(rule->algorithm)},
+              {"kms_key", rule->kms_key ? json(*rule->kms_key) : json(nullptr)},
+              {"kms_key_arn", nullptr},
+              {"usable", true}};
+  if (rule->algorithm == SseAlgorithm::kAes256) return print_json(out);
+
+  const auto key = keys_.describe_key(rule->kms_key ? std::string_view(*rule->kms_key) : kAwsManagedAlias);
+  const bool made_at_first_use = !key.ok() && is_missing(key.code()) && !rule->kms_key;
+  if (made_at_first_use) return print_json(out);
+  auto refusal = key.ok() ? unusable(*key) : std::optional<Error>(key.error());
+  if (key.ok()) out["kms_key_arn"] = key->arn;
+  if (refusal) {
+    if (is_missing(refusal->code)) refusal->code = Code::kKeyMissing;  // the key's absence, not an object's
+    const auto s3 = to_s3(*refusal, bucket_text);
+    out["usable"] = false;
+    out["code"] = s3.code;
+    out["message"] = s3.message;
+  }
+  return print_json(out);
+}
+
+}  // namespace coffer

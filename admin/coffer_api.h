@@ -1,0 +1,51 @@
+#pragma once
+
+#include <string_view>
+
+#include "admin/control.h"
+#include "admin/json_rpc.h"
+
+namespace coffer {
+
+// Coffer's own operations, for the coffer program: X-Amz-Target Coffer.<Operation>, SigV4 service "coffer".
+//
+//   Status       {}                 -> {"mounts":[{"store","dir","socket","pid","commit":{"counter","digest"},
+//                                       "jobs":[{"kind","done","total"}],"poisoned","crypto","cache":{},"kms":{}}]}
+//   Inspect      {"bucket","key"}   -> {"bucket","key","sse","kms_key_arn","bucket_key","chunk_size","size",
+//                                       "layers":[{"cipher","key_source"}],"context":{},"reseal_pending"}
+//                                      kms_key_arn is null under AES256
+//   Reseal       {"bucket","prefix"} -> {"added":N}; prefix is optional
+//   KmsStats     {}                 -> {"GenerateDataKey":N,"Decrypt":N,...}
+//   CheckBucket  {"bucket"}         -> {"bucket","sse","kms_key","kms_key_arn","usable","code","message"}; whether the
+//                                      bucket's rule could seal now. code and message only when usable is false: S3's
+//                                      code for the refusal (KMS.NotFoundException ...). kms_key is what the rule says,
+//                                      or null
+//
+// Errors are {"__type","message"} with S3's code and status: 404 NoSuchBucket, 404 NoSuchKey ... Thread-safe.
+class CofferApi {
+ public:
+  CofferApi(BucketControl& buckets, KeyControl& keys, DataKeyControl& data_keys, MountControl& mount)
+      : buckets_(buckets), keys_(keys), data_keys_(data_keys), mount_(mount) {}
+
+  JsonAnswer serve(std::string_view operation, std::string_view body);
+
+  static bool knows(std::string_view operation);
+
+ private:
+  using Request = const nlohmann::json&;
+  struct Row;
+  static const Row* find(std::string_view operation);
+
+  JsonAnswer status(Request request);
+  JsonAnswer inspect(Request request);
+  JsonAnswer reseal(Request request);
+  JsonAnswer kms_stats(Request request);
+  JsonAnswer check_bucket(Request request);
+
+  BucketControl& buckets_;
+  KeyControl& keys_;
+  DataKeyControl& data_keys_;
+  MountControl& mount_;
+};
+
+}  // namespace coffer

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "admin/http.h"
+#include "base/log.h"
+#include "base/result.h"
+
+namespace coffer {
+
+// HTTP/1.1 on one listening socket, Unix or TCP. Requests arrive whole at the handler, or not at all: a body shorter
+// than its Content-Length closes the connection (PBE-53). Sizes, times and connections are bounded by base/limits.h.
+class HttpServer {
+ public:
+  // Called from many threads at once, must not throw.
+  using Handler = std::function<HttpResponse(const HttpRequest&)>;
+
+  // Borrows the descriptor, which is bound and listening: close it after stop().
+  static Result<std::unique_ptr<HttpServer>> start(int listening_fd, Handler handler, Log log);
+  ~HttpServer();  // stops
+
+  // Takes no new connections, lets the requests under way finish (at most kStopSeconds), closes the rest.
+  void stop();
+
+ private:
+  struct State;
+  explicit HttpServer(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace coffer

@@ -1,0 +1,169 @@
+#include "admin/server.h"
+
+#include <sys/random.h>
+
+#include <array>
+
+#include "admin/kms_error.h"
+#include "admin/s3_xml.h"
+#include "base/encoding.h"
+
+namespace coffer {
+namespace {
+
+constexpr std::string_view kTargetHeader = "x-amz-target";
+constexpr std::string_view kKmsPrefix = "TrentService.";
+constexpr std::string_view kCofferPrefix = "Coffer.";
+
+// Names for a request that its sender can quote; nothing depends on them.
+template <std::size_t N>
+std::array<std::uint8_t, N> random_bytes() {
+  std::array<std::uint8_t, N> bytes{};
+  static_assert(N <= 256);  // then getrandom is never short
+  if (getrandom(bytes.data(), bytes.size(), 0) < 0) bytes.fill(0);
+  return bytes;
+}
+
+std::string request_id() {  // 16 upper-case letters and digits, as S3's
+  constexpr std::string_view kAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+  std::string id;
+  for (const auto byte : random_bytes<16>()) id += kAlphabet[byte % kAlphabet.size()];
+  return id;
+}
+
+std::string request_uuid() {  // version 4, as KMS's
+  auto bytes = random_bytes<16>();
+  bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0f) | 0x40);
+  bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3f) | 0x80);
+  auto text = hex(bytes);
+  for (const std::size_t at : {8U, 13U, 18U, 23U}) text.insert(at, "-");
+  return text;
+}
+
+// Headers that decide what a request means or whose it is: said twice, they could be read in two ways.
+std::optional<S3Error> check_single_headers(const HttpRequest& request) {
+  for (const auto* name :
+       {"host", "authorization", "date", "x-amz-date", "x-amz-content-sha256", "x-amz-target", "content-length",
+        "content-md5", "x-amz-expected-bucket-owner", "x-amz-sdk-checksum-algorithm", "transfer-encoding"}) {
+    if (request.header_count(name) > 1)
+      return invalid_request("The " + std::string(name) + " header must be given once.");
+  }
+  if (request.header("content-length") && request.header("transfer-encoding"))
+    return invalid_request("Content-Length and Transfer-Encoding must not both be given.");
+  return std::nullopt;
+}
+
+std::optional<S3Error> check_framing(const HttpRequest& request) {
+  if (request.body_state == HttpRequest::Body::kTooLarge) return message_too_long();
+  return check_single_headers(request);
+}
+
+HttpResponse s3_response(const HttpRequest& request, S3Result<HttpResponse> result) {
+  const auto id = request_id();
+  const auto host_id = base64(random_bytes<48>());
+  HttpResponse response;
+  if (auto* served = std::get_if<HttpResponse>(&result)) {
+    response = std::move(*served);
+  } else {
+    const auto& error = std::get<S3Error>(result);
+    response = {error.status, {{"Content-Type", "application/xml"}}, error_document(error, id, host_id)};
+  }
+  if (request.method == "HEAD") response.body.clear();  // ERR-02
+  response.headers.push_back({"x-amz-request-id", id});
+  response.headers.push_back({"x-amz-id-2", host_id});
+  return response;
+}
+
+HttpResponse json_response(JsonAnswer answer) {
+  HttpResponse response;
+  if (auto* error = std::get_if<JsonError>(&answer)) {
+    response = {error->status, {}, error_body(*error)};
+  } else {
+    response.body = std::move(std::get<std::string>(answer));
+  }
+  response.headers = {{"Content-Type", "application/x-amz-json-1.1"}, {"x-amzn-RequestId", request_uuid()}};
+  return response;
+}
+
+bool names_directory_bucket(const S3Target& target) {
+  const auto bucket = BucketName::parse(target.bucket);
+  return bucket.ok() && bucket->is_directory_bucket();
+}
+
+}  // namespace
+
+Server::Server(Realm realm, const Controls& controls, const Credentials& credentials, const Clock& clock, Log log)
+    : realm_(std::move(realm)),
+      s3_(realm_, controls.buckets),
+      kms_(controls.keys, controls.aliases, controls.data_keys, realm_),
+      coffer_(controls.buckets, controls.keys, controls.data_keys, controls.mount),
+      credentials_(credentials),
+      clock_(clock),
+      log_(std::move(log)) {}
+
+HttpResponse Server::handle(const HttpRequest& request) {
+  try {
+    const auto target = request.header(kTargetHeader);
+    auto outcome = target ? serve_json(request, *target) : serve_s3(request);
+    log(request, outcome);
+    return std::move(outcome.response);
+  } catch (...) {  // no memory, or a library's own mistake: nothing of ours throws
+    return {500, {}, ""};
+  }
+}
+
+Server::Outcome Server::serve_s3(const HttpRequest& request) {
+  Outcome outcome;
+  const auto answer = [&](S3Result<HttpResponse> result) -> Outcome {
+    outcome.response = s3_response(request, std::move(result));
+    return std::move(outcome);
+  };
+  if (auto error = check_framing(request)) return answer(*error);
+  const auto target = parse_s3_target(request);
+  if (const auto* error = std::get_if<S3Error>(&target)) return answer(*error);
+  const auto& named = std::get<S3Target>(target);
+
+  const SigningScope scope{"s3", realm_.region.str(), names_directory_bucket(named)};
+  const auto verified = verify_signature(request, scope, credentials_, clock_.wall_ns());
+  if (const auto* failure = std::get_if<AuthFailure>(&verified)) return answer(failure->answer);
+  const auto& key = *std::get<const AccessKey*>(verified);
+  outcome.access_key_id = key.id;
+
+  const auto operation = s3_operation(named, request.method);
+  if (const auto* error = std::get_if<S3Error>(&operation)) return answer(*error);
+  outcome.operation = operation_name(std::get<S3Operation>(operation));
+  return answer(s3_.serve(std::get<S3Operation>(operation), named, request, key.principal));
+}
+
+Server::Outcome Server::serve_json(const HttpRequest& request, std::string_view target) {
+  Outcome outcome;
+  const auto answer = [&](JsonAnswer result) -> Outcome {
+    outcome.response = json_response(std::move(result));
+    return std::move(outcome);
+  };
+  if (auto error = check_framing(request)) return answer(JsonError{error->status, error->code, error->message});
+  const bool ours = target.starts_with(kCofferPrefix);
+  const SigningScope scope{ours ? "coffer" : "kms", realm_.region.str()};
+  const auto verified = verify_signature(request, scope, credentials_, clock_.wall_ns());
+  if (const auto* failure = std::get_if<AuthFailure>(&verified)) return answer(to_json_error(*failure));
+  const auto& key = *std::get<const AccessKey*>(verified);
+  outcome.access_key_id = key.id;
+
+  const auto prefix = ours ? kCofferPrefix : kKmsPrefix;
+  if (request.method != "POST" || !target.starts_with(prefix)) return answer(unknown_operation());
+  const auto operation = target.substr(prefix.size());
+  if (!(ours ? CofferApi::knows(operation) : KmsApi::knows(operation))) return answer(unknown_operation());
+  outcome.operation = operation;  // one of our own names: safe to log
+  return answer(ours ? coffer_.serve(operation, request.body) : kms_.serve(operation, request.body, key.principal));
+}
+
+// Neither targets nor headers are written: they may name objects, or hold what a stranger wants in the log.
+void Server::log(const HttpRequest& request, const Outcome& outcome) const {
+  std::string line = "admin: ";
+  line.append(outcome.operation).append(" ").append(std::to_string(outcome.response.status));
+  line.append(" key=").append(outcome.access_key_id);
+  line.append(" uid=").append(request.peer_uid ? std::to_string(*request.peer_uid) : "-");
+  log_(LogLevel::kInfo, line);
+}
+
+}  // namespace coffer
