@@ -1,0 +1,230 @@
+"""Refusals and damage: clear errors, the right exit codes, no harm to the rest."""
+
+import errno
+import os
+import shutil
+import subprocess
+import tempfile
+
+from mounted import COFFER, MountTest, Scratch, coffer, content, main, read_file, run, wait_for, write_file
+
+
+class Refusals(MountTest):
+    def one_line(self, done):
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
+    def test_a_store_in_use_is_refused(self):
+        other = os.path.join(self.at.folder, "other")
+        os.mkdir(other)
+        self.at.bucket("bucket")
+        write_file(self.at.path("bucket", "f"), b"x")
+        self.one_line(coffer("mount", self.at.store, other, code=1))
+        self.one_line(coffer("fsck", self.at.store, code=1))
+        self.one_line(coffer("cat", self.at.store, "bucket/f", code=1))
+        self.assertEqual(read_file(self.at.path("bucket", "f")), b"x")
+
+    def test_wrong_folders_are_wrong_usage(self):
+        self.at.unmount()
+        write_file(os.path.join(self.at.dir, "in-the-way"), b"")
+        self.one_line(self.at.mount(code=2))
+        os.unlink(os.path.join(self.at.dir, "in-the-way"))
+        inside = os.path.join(self.at.store, "inside")
+        os.mkdir(inside)
+        self.one_line(coffer("mount", self.at.store, inside, code=2))
+        os.rmdir(inside)
+        self.one_line(coffer("init", self.at.store, code=2))
+        self.one_line(coffer("unmount", self.at.dir, code=2))
+        self.assertEqual(coffer("mount", os.path.join(self.at.folder, "missing"), self.at.dir, code=5).stdout, "")
+        self.at.mount()
+
+    def test_a_missing_key_file_is_exit_4(self):
+        self.at.unmount()
+        key = os.path.join(self.at.store, "unlock.key")
+        os.rename(key, os.path.join(self.at.folder, "kept.key"))
+        self.one_line(self.at.mount(code=4))
+        self.one_line(coffer("fsck", self.at.store, code=4))
+        self.one_line(self.at.mount("--key-file", os.path.join(self.at.folder, "missing.key"), code=4))
+        self.at.mount("--key-file", os.path.join(self.at.folder, "kept.key"))
+        self.at.unmount()
+        os.rename(os.path.join(self.at.folder, "kept.key"), key)
+        self.at.mount()
+
+    def test_a_wrong_key_file_is_exit_4(self):
+        self.at.unmount()
+        write_file(os.path.join(self.at.folder, "wrong.key"), os.urandom(32))
+        write_file(os.path.join(self.at.folder, "short.key"), os.urandom(31))
+        self.one_line(self.at.mount("--key-file", os.path.join(self.at.folder, "wrong.key"), code=4))
+        self.assertIn(self.at.mount("--key-file", os.path.join(self.at.folder, "short.key"), code=None).returncode, (2, 4))
+        self.at.mount()
+
+
+class Passphrase(MountTest):
+    def setUp(self):
+        self.at = Scratch()
+        self.addCleanup(self.at.close)
+        self.right = os.path.join(self.at.folder, "right")
+        write_file(self.right, b"correct horse\nsecond line\n")
+        self.at.unlock = ("--passphrase-file", self.right)
+        self.at.init().mount()
+
+    def test_a_passphrase_opens_the_store_and_a_wrong_one_is_exit_4(self):
+        self.at.bucket("bucket")
+        write_file(self.at.path("bucket", "f"), b"under a passphrase")
+        self.at.unmount()
+        self.assertFalse(os.path.exists(os.path.join(self.at.store, "unlock.key")))
+        wrong = os.path.join(self.at.folder, "wrong")
+        write_file(wrong, b"correct horse \n")
+        done = coffer("mount", self.at.store, self.at.dir, "--passphrase-file", wrong, code=4)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        coffer("cat", self.at.store, "bucket/f", code=4)
+        write_file(wrong, b"correct horse")
+        coffer("mount", self.at.store, self.at.dir, "--passphrase-file", wrong)
+        self.assertEqual(read_file(self.at.path("bucket", "f")), b"under a passphrase")
+
+
+class Damage(MountTest):
+    clean_at_end = False  # fsck is asked, and must not be clean
+
+    def flip(self, path, at):
+        with open(path, "r+b") as file:
+            file.seek(at)
+            byte = file.read(1)
+            file.seek(at)
+            file.write(bytes([byte[0] ^ 0x10]))
+
+    def test_a_damaged_catalog_page_is_exit_3_and_never_served(self):
+        self.at.bucket("bucket")
+        for i in range(400):
+            write_file(self.at.path("bucket", f"file-{i}"), content(i, 500))
+        self.at.unmount()
+        database = os.path.join(self.at.store, "coffer.db")
+        pages = os.path.getsize(database) // 4096
+        self.assertGreater(pages, 20)
+        self.flip(database, 100)
+        self.assertEqual(self.at.mount(code=3).stderr.count("\n"), 1)
+        self.at.fsck(code=3)
+        self.flip(database, 100)
+        for page in range(1, pages, max(1, pages // 8)):
+            self.flip(database, page * 4096 + 2000)
+            self.at.fsck(code=3)
+            self.flip(database, page * 4096 + 2000)
+        self.at.fsck()
+        self.at.mount()
+        for i in range(400):
+            self.assertEqual(read_file(self.at.path("bucket", f"file-{i}")), content(i, 500))
+
+    def test_damaged_key_slots_or_superblocks_are_refused_by_name(self):
+        self.at.unmount()
+        for name in ("coffer.tags", "coffer.db", "keyslots.json"):
+            path = os.path.join(self.at.store, name)
+            kept = read_file(path)
+            write_file(path, b"")
+            done = self.at.mount(code=None)
+            self.assertIn(done.returncode, (3, 4), done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            write_file(path, kept)
+        self.at.mount()
+
+    def test_a_cut_or_changed_data_file_is_ebadmsg_and_exit_3(self):
+        self.at.bucket("bucket")
+        before = set()
+        files = {}
+        for name in ("cut", "changed", "removed", "whole"):
+            write_file(self.at.path("bucket", name), content(name, 400_000), sync=True)
+            files[name] = (set(self.at.data_files()) - before).pop()
+            before = set(self.at.data_files())
+        self.at.unmount()
+        self.at.fsck()
+        os.truncate(files["cut"], os.path.getsize(files["cut"]) // 2)
+        with open(files["changed"], "rb") as file:
+            data = file.read()
+        middle = next(i for i in range(len(data) // 2, len(data)) if data[i])
+        self.flip(files["changed"], middle)
+        os.unlink(files["removed"])
+        done = self.at.fsck(code=3)
+        self.assertIn("bucket/cut", done.stdout + done.stderr)
+        self.at.mount()
+        for name in ("cut", "changed", "removed"):
+            with self.subTest(name):
+                self.assertErrno((errno.EBADMSG, errno.EIO) if name == "removed" else errno.EBADMSG,
+                                 read_file, self.at.path("bucket", name))
+        self.assertEqual(read_file(self.at.path("bucket", "whole")), content("whole", 400_000))
+        self.at.unmount()
+        done = subprocess.run([COFFER, "cat", self.at.store, "bucket/changed"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertTrue(content("changed", 400_000).startswith(done.stdout), "only what authenticated was printed")
+
+
+class FullDisk(MountTest):
+    """The store on a small ext4 of its own, over a loop device."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="coffer-")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        image, self.small = os.path.join(self.folder, "image"), os.path.join(self.folder, "small")
+        with open(image, "wb") as file:
+            file.truncate(320 << 20)
+        run(["mkfs.ext4", "-q", "-m", "0", image])
+        os.mkdir(self.small)
+        run(["mount", "-o", "loop", image, self.small])
+        self.addCleanup(lambda: wait_for(
+            lambda: run(["umount", self.small], code=None).returncode == 0, "the small disk to unmount"))
+        self.at = Scratch(parent=self.small)
+        self.addCleanup(self.at.close)
+        self.at.init().mount()
+
+    def fill(self):
+        """Writes files until one is refused; the numbers of those that were not, and the refusal."""
+        for i in range(1000):
+            try:
+                write_file(self.at.path("bucket", f"fill-{i}"), content(i, 2_000_000), sync=True)
+            except OSError as error:
+                return i, error
+        raise AssertionError("the disk never filled")
+
+    def test_a_full_disk_is_enospc_and_hurts_nothing_written_before(self):
+        self.at.bucket("bucket")
+        for i in range(20):
+            write_file(self.at.path("bucket", f"early-{i}"), content(-i, 70_000 if i % 2 else 700), sync=True)
+        count, error = self.fill()
+        self.assertEqual(error.errno, errno.ENOSPC)
+        self.assertGreater(count, 20)
+
+        def intact(numbers):
+            for i in range(20):
+                self.assertEqual(read_file(self.at.path("bucket", f"early-{i}")), content(-i, 70_000 if i % 2 else 700))
+            for i in numbers:
+                self.assertEqual(read_file(self.at.path("bucket", f"fill-{i}")), content(i, 2_000_000))
+        intact(range(count))
+        for i in range(count // 2):
+            os.unlink(self.at.path("bucket", f"fill-{i}"))
+        self.at.cli("sync", self.at.dir)
+
+        def writes():
+            try:
+                write_file(self.at.path("bucket", "after"), content("after", 1_000_000), sync=True)
+                return True
+            except OSError as refused:
+                self.assertEqual(refused.errno, errno.ENOSPC)
+                return False
+        wait_for(writes, "deleting to make room")
+        intact(range(count // 2, count))
+        self.at.remount()
+        intact(range(count // 2, count))
+        self.assertEqual(read_file(self.at.path("bucket", "after")), content("after", 1_000_000))
+
+    def test_a_store_left_full_and_killed_mounts_again(self):
+        self.at.bucket("bucket")
+        count, error = self.fill()
+        self.assertEqual(error.errno, errno.ENOSPC)
+        self.at.kill()
+        self.at.mount()
+        for i in range(count):
+            self.assertEqual(read_file(self.at.path("bucket", f"fill-{i}")), content(i, 2_000_000))
+        for i in range(count):
+            os.unlink(self.at.path("bucket", f"fill-{i}"))
+
+
+if __name__ == "__main__":
+    main()
