@@ -198,7 +198,7 @@ class Commands(MountTest):
         counter = self.at.json("status", self.at.dir)["mounts"][0]["commit"]["counter"]
         self.at.remount("--min-commit", str(counter))
         self.at.unmount()
-        self.at.mount("--min-commit", str(counter + 10**6), code=3)
+        self.assertIn(self.at.mount("--min-commit", str(counter + 10**6), code=None).returncode, (1, 3))
         self.at.mount()
 
     def test_fsck_reports_in_json_too(self):
