@@ -1,0 +1,227 @@
+#include "daemon/fuse_shell.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cstdlib>
+#include <cstring>
+#include <future>
+
+#include "base/limits.h"
+#include "daemon/fuse_state.h"
+#include "daemon/fuse_unmount.h"
+
+namespace coffer {
+namespace {
+
+void want_if_offered(fuse_conn_info* connection, unsigned capability) {
+  if ((connection->capable & capability) != 0) connection->want |= capability;
+}
+
+void init(void*, fuse_conn_info* connection) {
+  connection->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+  // This program is the only writer: pages stay until it says otherwise.
+  connection->want &= ~FUSE_CAP_AUTO_INVAL_DATA;
+  want_if_offered(connection, FUSE_CAP_EXPLICIT_INVAL_DATA);
+  want_if_offered(connection, FUSE_CAP_WRITEBACK_CACHE);
+  want_if_offered(connection, FUSE_CAP_CACHE_SYMLINKS);
+  want_if_offered(connection, FUSE_CAP_POSIX_ACL);
+  want_if_offered(connection, FUSE_CAP_DONT_MASK);
+  want_if_offered(connection, FUSE_CAP_NO_OPENDIR_SUPPORT);
+  connection->max_background = kFuseBackgroundMax;
+}
+
+ssize_t hook_send(int fd, iovec* message, int count, void* state) {
+  return static_cast<FuseShell::State*>(state)->device.send(fd, message, count);
+}
+
+ssize_t hook_receive(int fd, void* into, size_t size, void* state) {
+  return static_cast<FuseShell::State*>(state)->device.receive(fd, into, size);
+}
+
+fuse_lowlevel_ops handlers() {
+  fuse_lowlevel_ops table = {};
+  table.init = init;
+  add_name_handlers(table);
+  add_node_handlers(table);
+  add_content_handlers(table);
+  add_directory_handlers(table);
+  add_xattr_handlers(table);
+  return table;
+}
+
+// A comma or backslash within one option's value, as libfuse reads options.
+std::string escaped(const std::string& value) {
+  std::string out;
+  for (const char c : value) {
+    if (c == ',' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+// libfuse writes what it refuses to a log of its own, one per process; the last line of it says why a mount failed.
+thread_local std::string libfuse_said;
+
+void hear_libfuse(fuse_log_level, const char* format, va_list values) {
+  char line[512];
+  vsnprintf(line, sizeof(line), format, values);
+  libfuse_said = line;
+  while (!libfuse_said.empty() && libfuse_said.back() == '\n') libfuse_said.pop_back();
+  if (libfuse_said.starts_with("fuse: ")) libfuse_said.erase(0, 6);
+}
+
+}  // namespace
+
+FuseShell::State::State(Store& store_in, const Clock& clock_in, Options options_in, Log log_in)
+    : store(store_in),
+      clock(clock_in),
+      options(std::move(options_in)),
+      log(std::move(log_in)),
+      uid(getuid()),
+      gid(getgid()),
+      device(options.poll_us),
+      ended_fd(eventfd(0, EFD_CLOEXEC)) {
+  assert(ended_fd >= 0);
+}
+
+FuseShell::State::~State() {
+  if (session != nullptr) {
+    // Only where nothing is mounted any more: libfuse would unmount whatever lies there by now.
+    pollfd device_state = {fuse_session_fd(session), 0, 0};
+    if (poll(&device_state, 1, /*timeout=*/0) > 0 && (device_state.revents & POLLERR) != 0)
+      fuse_session_unmount(session);
+    fuse_session_destroy(session);  // closes the device: what still waits there fails
+  }
+  close(ended_fd);
+}
+
+FuseShell::FuseShell(std::unique_ptr<State> state) : state_(std::move(state)) {}
+FuseShell::~FuseShell() = default;
+
+Result<std::unique_ptr<FuseShell>> FuseShell::mount(Store& store, const Clock& clock, const Options& options, Log log) {
+  auto state = std::make_unique<State>(store, clock, options, std::move(log));
+  fuse_set_log_func(hear_libfuse);
+  libfuse_said.clear();
+
+  fuse_args arguments = FUSE_ARGS_INIT(0, nullptr);
+  fuse_opt_add_arg(&arguments, "cofferd");
+  const auto add = [&](const std::string& option) { fuse_opt_add_arg(&arguments, ("-o" + option).c_str()); };
+  add("default_permissions");
+  add("subtype=coffer");
+  add("fsname=" + escaped(options.store));
+  for (const std::string& option : options.mount_options) add(option);
+
+  const fuse_lowlevel_ops table = handlers();
+  state->session = fuse_session_new(&arguments, &table, sizeof(table), state.get());
+  fuse_opt_free_args(&arguments);
+  if (state->session == nullptr) {
+    return Error{Code::kInvalidArgument, "libfuse refuses the mount options: " + libfuse_said};
+  }
+  if (fuse_session_mount(state->session, options.dir.c_str()) != 0) {
+    return Error{Code::kIo, "cannot mount on " + options.dir + (libfuse_said.empty() ? "" : ": " + libfuse_said)};
+  }
+  const int fd = fuse_session_fd(state->session);
+  const fuse_custom_io hooks = {
+      .writev = hook_send, .read = hook_receive, .splice_receive = nullptr, .splice_send = nullptr};
+  if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0 ||
+      fuse_session_custom_io(state->session, &hooks, fd) != 0) {
+    fuse_session_unmount(state->session);
+    return Error{Code::kIo, "cannot set up the mount on " + options.dir};
+  }
+  return std::unique_ptr<FuseShell>(new FuseShell(std::move(state)));
+}
+
+void FuseShell::start() {
+  state_->notifier = std::make_unique<ErrandThread>();
+  const unsigned processors = std::max(1U, std::thread::hardware_concurrency());
+  const int workers = static_cast<int>(std::clamp(processors + 1, kFuseWorkersMin, kFuseWorkersMax));
+  state_->workers_left = workers;
+  for (int i = 0; i < workers; ++i) state_->workers.emplace_back([this] { state_->serve(); });
+}
+
+int FuseShell::ended_fd() const { return state_->ended_fd; }
+
+// Short requests are served by the thread that received them, which keeps the device meanwhile: waking another thread
+// costs more than they do. Long ones, and those with others waiting behind, let another thread receive.
+void FuseShell::State::serve() {
+  fuse_buf request = {};
+  std::unique_lock lock(receiving);
+  while (fuse_session_exited(session) == 0) {
+    const int size = fuse_session_receive_buf(session, &request);
+    if (size == -EINTR && fuse_session_exited(session) == 0) continue;
+    if (size <= 0) {
+      if (size != -EINTR && size != -EAGAIN) fuse_session_exit(session);
+      continue;
+    }
+    const BytesView bytes(static_cast<const std::uint8_t*>(request.mem), static_cast<std::size_t>(size));
+    if (fuse_wire::takes_long(bytes) || FuseDevice::pending(fuse_session_fd(session))) {
+      lock.unlock();
+      fuse_session_process_buf(session, &request);
+      lock.lock();
+    } else {
+      fuse_session_process_buf(session, &request);
+    }
+  }
+  lock.unlock();
+  std::free(request.mem);
+  if (--workers_left == 0) {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = write(ended_fd, &one, sizeof(one));
+  }
+}
+
+void FuseShell::unmount() {
+  if (fuse_session_exited(state_->session) != 0) return;
+  if (unmount_dir(state_->options.dir, /*lazily=*/false)) return;
+  // In use: what its users have written so far is made requests first; what they write later is refused.
+  drop_pages(state_->written_objects(), std::chrono::milliseconds(kWriteBackMs));
+  if (!unmount_dir(state_->options.dir, /*lazily=*/true)) state_->log(LogLevel::kError, "cannot unmount");
+  drop_pages(state_->written_objects(), std::chrono::milliseconds(kWriteBackMs));
+  fuse_session_exit(state_->session);
+  state_->device.wake();
+}
+
+void FuseShell::stop() {
+  fuse_session_exit(state_->session);
+  state_->device.wake();
+  for (std::thread& worker : state_->workers) worker.join();
+  state_->workers.clear();
+  state_->notifier.reset();
+}
+
+void FuseShell::forget_name(InodeNumber directory, const std::string& name) {
+  std::promise<void> done;
+  state_->notifier->post([&] {
+    fuse_lowlevel_notify_inval_entry(state_->session, directory, name.c_str(), name.size());
+    fuse_lowlevel_notify_inval_inode(state_->session, directory, /*off=*/-1, /*len=*/0);
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
+bool FuseShell::drop_pages(const std::vector<InodeNumber>& objects, std::chrono::milliseconds limit) {
+  struct Errand {
+    std::vector<InodeNumber> objects;
+    std::atomic<bool> given_up = false;
+    std::promise<void> done;
+  };
+  const auto errand = std::make_shared<Errand>();
+  errand->objects = objects;
+  state_->notifier->post([errand, session = state_->session] {
+    for (const InodeNumber object : errand->objects) {
+      if (errand->given_up) break;
+      fuse_lowlevel_notify_inval_inode(session, object, /*off=*/0, /*len=*/0);
+    }
+    errand->done.set_value();
+  });
+  if (errand->done.get_future().wait_for(limit) == std::future_status::ready) return true;
+  errand->given_up = true;
+  return false;
+}
+
+}  // namespace coffer

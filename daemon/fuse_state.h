@@ -1,0 +1,80 @@
+#pragma once
+
+#define FUSE_USE_VERSION 314
+#include <fuse3/fuse_lowlevel.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+
+#include "daemon/errand_thread.h"
+#include "daemon/error_number.h"
+#include "daemon/fuse_device.h"
+#include "daemon/fuse_shell.h"
+
+// What the fuse_*.cc files share.
+namespace coffer {
+
+struct FuseShell::State {
+  State(Store& store_in, const Clock& clock_in, Options options_in, Log log_in);
+  ~State();
+
+  // --- serving (fuse_shell.cc) ---
+  void serve();
+
+  // --- handles open for writing (fuse_content.cc) ---
+  void opened(InodeNumber ino, int flags);
+  void closed(InodeNumber ino, int flags);
+  bool open_for_writing(InodeNumber ino);
+  std::vector<InodeNumber> written_objects();
+
+  // --- attributes (fuse_nodes.cc) ---
+  struct stat to_stat(const Inode& inode) const;
+  fuse_entry_param to_entry(const Inode& inode) const;
+  void drop_privileges(InodeNumber ino);  // set-user-id, set-group-id and file capabilities, as a write does
+  void touch(InodeNumber ino);            // relatime
+
+  Store& store;
+  const Clock& clock;
+  const Options options;
+  const Log log;
+  const uid_t uid;  // the mounter's: the root directory's owner
+  const gid_t gid;
+
+  FuseDevice device;
+  fuse_session* session = nullptr;
+  int ended_fd;
+
+  std::mutex receiving;  // held by the one thread that reads the device
+  std::vector<std::thread> workers;
+  std::atomic<int> workers_left = 0;
+
+  std::mutex writers_mutex;  // guards writers
+  std::unordered_map<InodeNumber, std::uint32_t> writers;
+
+  std::unique_ptr<ErrandThread> notifier;  // tells the kernel, and serves no requests
+};
+
+void add_name_handlers(fuse_lowlevel_ops& table);
+void add_node_handlers(fuse_lowlevel_ops& table);
+void add_content_handlers(fuse_lowlevel_ops& table);
+void add_directory_handlers(fuse_lowlevel_ops& table);
+void add_xattr_handlers(fuse_lowlevel_ops& table);
+
+// Handlers start here.
+inline FuseShell::State& state_of(fuse_req_t req) { return *static_cast<FuseShell::State*>(fuse_req_userdata(req)); }
+
+inline void reply_error(fuse_req_t req, const Error& error) { fuse_reply_err(req, error_number(error.code)); }
+inline void reply_status(fuse_req_t req, const Status& status) {
+  fuse_reply_err(req, status.ok() ? 0 : error_number(status.code()));
+}
+
+fuse_entry_param no_entry();             // a name that is not there, which the kernel may remember
+std::uint32_t type_bits(FileKind kind);  // S_IFREG and so on
+
+// chmod(2) of something that may have an access control list: the list follows (fuse_xattrs.cc).
+Status follow_mode(Store& store, InodeNumber ino, std::uint32_t mode);
+
+}  // namespace coffer

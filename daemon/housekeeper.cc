@@ -1,0 +1,80 @@
+#include "daemon/housekeeper.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+
+#include "base/limits.h"
+
+namespace coffer {
+
+Housekeeper::Housekeeper(Store& store, LocalKms& kms, Log log)
+    : store_(store),
+      kms_(kms),
+      log_(std::move(log)),
+      soft_([this] { commit_softly(); }),
+      durable_([this] { commit_durably(); }),
+      reseal_([this] { reseal(); }) {}
+
+Housekeeper::~Housekeeper() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  end_.notify_all();
+  soft_.join();
+  durable_.join();
+  reseal_.join();
+}
+
+bool Housekeeper::wait_ms(std::int64_t time) {
+  std::unique_lock lock(mutex_);
+  return !end_.wait_for(lock, std::chrono::milliseconds(time), [&] { return ending_; });
+}
+
+void Housekeeper::report(const char* what, const Status& status) {
+  if (status.ok()) return;
+  {
+    // A poisoned store says so once, not twenty times a second.
+    const std::lock_guard lock(mutex_);
+    if (status.code() == Code::kPoisoned && reported_) return;
+    reported_ = reported_ || status.code() == Code::kPoisoned;
+  }
+  log_(LogLevel::kError, std::string(what) + ": " + status.error().message);
+}
+
+void Housekeeper::commit_softly() {
+  while (wait_ms(kCommitIntervalMs)) {
+    if (store_.dirty()) report("commit", store_.commit_soon());
+  }
+}
+
+void Housekeeper::commit_durably() {
+  std::int64_t since_expiry_ms = 0;
+  report("deleting expired keys", kms_.delete_expired());
+  for (std::int64_t since_durable_ms = 0; wait_ms(kCheckpointLookMs); since_durable_ms += kCheckpointLookMs) {
+    report("checkpoint", store_.checkpoint_if_due());
+    if (since_durable_ms < kDurableIntervalMs) continue;
+    since_durable_ms = 0;
+    if (store_.dirty()) report("durable commit", store_.sync_all());
+    report("removing what no commit names", store_.collect_garbage());
+    since_expiry_ms += kDurableIntervalMs;
+    if (since_expiry_ms < kKeyExpiryLookMs) continue;
+    since_expiry_ms = 0;
+    report("deleting expired keys", kms_.delete_expired());
+  }
+}
+
+void Housekeeper::reseal() {
+  std::int64_t rest_ms = kResealLookMs;
+  while (wait_ms(rest_ms)) {
+    const auto begin = std::chrono::steady_clock::now();
+    const Result<bool> step = store_.reseal_step();
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+    if (!step.ok()) report("resealing", step.error());
+    // As long a rest as the step took: the mount's users come first.
+    rest_ms = step.ok() && *step ? std::clamp<std::int64_t>(took.count(), 1, kResealLookMs) : kResealLookMs;
+  }
+}
+
+}  // namespace coffer

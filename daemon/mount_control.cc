@@ -1,0 +1,51 @@
+#include "daemon/mount_control.h"
+
+#include <unistd.h>
+
+namespace coffer {
+
+Result<MountStatus> StoreMountControl::status() {
+  MountStatus out;
+  out.store = place_.store;
+  out.dir = place_.dir;
+  out.socket = place_.socket;
+  out.pid = getpid();
+  const Store::CommitState commit = store_.commit_state();
+  out.commit_counter = commit.counter;
+  out.commit_digest = commit.digest;
+  if (const Store::ResealProgress reseal = store_.reseal_progress(); reseal.waiting > 0) {
+    out.jobs.push_back({"reseal", reseal.done, reseal.done + reseal.waiting});
+  }
+  out.poisoned = store_.poisoned();
+  out.crypto = suite_.describe();
+  const Store::MemoryUse memory = store_.memory_use();
+  out.cache = {
+      {"open_objects", memory.open_objects}, {"dirty_bytes", memory.dirty_bytes}, {"log_bytes", memory.log_bytes}};
+  return out;
+}
+
+Result<ObjectInfo> StoreMountControl::inspect(std::string_view bucket, std::string_view key) {
+  COFFER_ASSIGN(const InodeNumber ino, store_.resolve(bucket, key));
+  COFFER_ASSIGN(const Sealing sealing, store_.sealing(ino));
+  const Envelope& envelope = sealing.envelope;
+  ObjectInfo out;
+  out.bucket = bucket;
+  out.key = key;
+  out.sse = sse_name(envelope.algorithm);
+  out.kms_key_arn = envelope.kms_key_arn;
+  out.bucket_key = envelope.bucket_key();
+  out.chunk_size = envelope.chunk_size;
+  out.size = sealing.size;
+  for (const EnvelopeLayer& layer : envelope.layers) {
+    out.layers.push_back({"AES-256-GCM", std::string(key_source_name(layer.source))});
+  }
+  out.context = {{"aws:s3:arn", envelope.context_arn}};
+  out.reseal_pending = sealing.reseal_pending;
+  return out;
+}
+
+Result<std::uint64_t> StoreMountControl::reseal(const BucketName& bucket, std::string_view prefix) {
+  return store_.queue_reseal(bucket, prefix);
+}
+
+}  // namespace coffer

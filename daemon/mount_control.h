@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+
+#include "admin/control.h"
+#include "crypto/aead_suite.h"
+#include "store/store.h"
+
+namespace coffer {
+
+// Coffer's own operations: what the mount is doing, how an object is sealed, the reseal queue.
+class StoreMountControl final : public MountControl {
+ public:
+  struct Place {
+    std::string store, dir, socket;
+  };
+  StoreMountControl(Store& store, const AeadSuite& suite, Place place)
+      : store_(store), suite_(suite), place_(std::move(place)) {}
+
+  Result<MountStatus> status() override;
+  Result<ObjectInfo> inspect(std::string_view bucket, std::string_view key) override;
+  Result<std::uint64_t> reseal(const BucketName& bucket, std::string_view prefix) override;
+
+ private:
+  Store& store_;
+  const AeadSuite& suite_;
+  const Place place_;
+};
+
+}  // namespace coffer

@@ -1,0 +1,150 @@
+#include "daemon/options.h"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <thread>
+
+#include "base/limits.h"
+
+namespace coffer {
+namespace {
+
+Error wrong(const std::string& message) { return {Code::kInvalidArgument, message}; }
+
+// With one processor a poller would only keep the one it waits for from running.
+std::uint32_t default_poll_us() { return std::thread::hardware_concurrency() > 1 ? kPollUsDefault : 0; }
+
+template <class Number>
+std::optional<Number> number(std::string_view text) {
+  Number value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// At commas, unless a backslash stands before; libfuse takes the backslashes away.
+std::vector<std::string> split_options(std::string_view text) {
+  std::vector<std::string> out(1);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == ',') {
+      out.emplace_back();
+      continue;
+    }
+    out.back() += text[i];
+    if (text[i] == '\\' && i + 1 < text.size()) out.back() += text[++i];
+  }
+  return out;
+}
+
+// arn:aws:iam::ACCOUNT:user/NAME, role/NAME or root.
+Result<Principal> parse_principal(const std::string& arn) {
+  constexpr std::string_view kPrefix = "arn:aws:iam::";
+  const auto colon = arn.find(':', kPrefix.size());
+  if (!arn.starts_with(kPrefix) || colon == std::string::npos || colon + 1 == arn.size()) {
+    return wrong("-o principal= takes an IAM ARN, as arn:aws:iam::000000000000:user/NAME");
+  }
+  const auto account = AccountId::parse(arn.substr(kPrefix.size(), colon - kPrefix.size()));
+  if (!account.ok()) return wrong("-o principal=: the account is 12 digits");
+  return Principal{*account, arn};
+}
+
+Status take_mount_option(const std::string& option, DaemonOptions& options) {
+  const auto equals = option.find('=');
+  const std::string name = option.substr(0, equals);
+  const std::string value = equals == std::string::npos ? "" : option.substr(equals + 1);
+  if (option.empty()) return {};
+  if (name == "principal") {
+    COFFER_ASSIGN(options.principal, parse_principal(value));
+    return {};
+  }
+  if (name == "poll-us") {
+    const auto micros = number<std::uint32_t>(value);
+    if (!micros || *micros > kPollUsMax) {
+      return wrong("-o poll-us= takes microseconds, 0 to " + std::to_string(kPollUsMax));
+    }
+    options.poll_us = *micros;
+    return {};
+  }
+  if (name == "uid-map") return wrong("-o uid-map= is not available in this version: leave it out");
+  if (name == "fsname" || name == "subtype") return wrong("-o " + name + "= is the store's own: leave it out");
+  if (name == "noatime") options.access_times = false;
+  options.mount_options.push_back(option);
+  return {};
+}
+
+Status take_listen(const std::string& address, DaemonOptions& options) {
+  constexpr std::string_view kLoopback = "127.0.0.1:";
+  const auto port = address.starts_with(kLoopback)
+                        ? number<std::uint16_t>(std::string_view(address).substr(kLoopback.size()))
+                        : std::nullopt;
+  if (!port || *port == 0) return wrong("--listen takes 127.0.0.1:PORT: other addresses are not served");
+  options.listen_port = *port;
+  return {};
+}
+
+// What the parser leaves as text.
+struct Raw {
+  std::vector<std::string> mount_options;
+  std::string listen, kms_endpoint;
+  int ready_fd = -1;  // find_ready_fd reads it
+};
+
+void describe(CLI::App& app, DaemonOptions& options, Raw& raw) {
+  app.add_option("STORE", options.store, "the store's folder")->required();
+  app.add_option("DIR", options.dir, "where to mount it: an empty folder")->required();
+  app.add_flag("-f", options.foreground, "log to stderr");
+  app.add_option("-o", raw.mount_options, "mount options: principal=ARN, poll-us=N; the rest is libfuse's")
+      ->type_name("OPT,OPT...")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  auto* passphrase = app.add_option("--passphrase-file", options.unlock.passphrase_file, "its first line unlocks");
+  app.add_option("--key-file", options.unlock.key_file, "its 32 bytes unlock")->excludes(passphrase);
+  app.add_option("--admin-socket", options.admin_socket, "the admin socket; else STORE/admin.sock");
+  app.add_option("--listen", raw.listen, "serve the admin socket on loopback TCP as well: 127.0.0.1:PORT");
+  app.add_option("--min-commit", options.min_commit, "refuse a store older than this commit counter");
+  app.add_option("--kms-endpoint", raw.kms_endpoint, "an external KMS; not available in this version");
+  app.add_option("--ready-fd", raw.ready_fd, "descriptor for one line: READY, or why not")->group("");
+  app.set_version_flag("--version", "cofferd " COFFER_VERSION);
+}
+
+Status make_sense(const Raw& raw, DaemonOptions& options) {
+  if (!raw.kms_endpoint.empty()) {
+    return wrong("--kms-endpoint is not available in this version: leave it out to use the local KMS");
+  }
+  if (!raw.listen.empty()) COFFER_TRY(take_listen(raw.listen, options));
+  for (const std::string& list : raw.mount_options) {
+    for (const std::string& option : split_options(list)) COFFER_TRY(take_mount_option(option, options));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::optional<int> find_ready_fd(int argc, const char* const* argv) {
+  for (int i = 1; i + 1 < argc; ++i) {
+    if (std::string_view(argv[i]) == "--ready-fd") return number<int>(argv[i + 1]);
+  }
+  return std::nullopt;
+}
+
+Result<std::variant<DaemonOptions, HelpText>> parse_command_line(int argc, const char* const* argv) {
+  using Parsed = std::variant<DaemonOptions, HelpText>;
+  DaemonOptions options;
+  options.poll_us = default_poll_us();
+  Raw raw;
+  CLI::App app("Serves an encrypted store as a file system until it is unmounted or told to end.", "cofferd");
+  describe(app, options, raw);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return Parsed(HelpText{app.help()});
+  } catch (const CLI::CallForVersion&) {
+    return Parsed(HelpText{app.version() + "\n"});
+  } catch (const CLI::ParseError& error) {
+    return wrong(std::string(error.what()) + ": see cofferd --help");
+  }
+  COFFER_TRY(make_sense(raw, options));
+  return Parsed(std::move(options));
+}
+
+}  // namespace coffer

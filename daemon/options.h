@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/names.h"
+#include "base/result.h"
+#include "store/unlock_source.h"
+
+namespace coffer {
+
+// What cofferd was asked for.
+struct DaemonOptions {
+  std::string store, dir;  // as written
+  bool foreground = false;
+  UnlockFlags unlock;
+  std::optional<std::string> admin_socket;
+  std::optional<std::uint16_t> listen_port;  // on 127.0.0.1
+  std::uint64_t min_commit = 0;
+
+  // Out of -o:
+  std::vector<std::string> mount_options;  // for libfuse, one each, escapes kept
+  std::optional<Principal> principal;      // whose keys the mount uses; else the account's root
+  std::uint32_t poll_us = 0;
+  bool access_times = true;
+};
+
+struct HelpText {
+  std::string text;  // --help or --version
+};
+
+// --ready-fd N: where one line is expected, READY or why the mount is not usable (starter.h). Found even where the rest
+// of the command line is wrong, for that is one of the reasons.
+std::optional<int> find_ready_fd(int argc, const char* const* argv);
+
+// Checked for form, not yet for sense. kInvalidArgument.
+Result<std::variant<DaemonOptions, HelpText>> parse_command_line(int argc, const char* const* argv);
+
+}  // namespace coffer
