@@ -12,7 +12,6 @@
 #include <mutex>
 
 #include "base/bytes.h"
-#include "base/limits.h"
 
 namespace coffer {
 namespace {
@@ -105,6 +104,7 @@ MHD_Result send(MHD_Connection* connection, HttpResponse response, Connection th
 struct HttpServer::State {
   Handler handler;
   Log log;
+  Patience patience;
   MHD_Daemon* daemon = nullptr;
 
   std::mutex mutex;  // guards running and stopping
@@ -144,7 +144,7 @@ MHD_Result HttpServer::State::answer(MHD_Connection* connection, Exchange& excha
   // The handler's own time does not count as an idle connection. Setting it again restarts the count.
   MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 0U);
   auto response = handler(exchange.request);
-  MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, kConnectionSeconds);
+  MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, patience.idle_seconds);
   const bool whole = exchange.request.body_state == HttpRequest::Body::kWhole;
   return send(connection, std::move(response), whole ? Connection::kKeep : Connection::kClose);
 }
@@ -165,7 +165,7 @@ MHD_Result HttpServer::State::receive(MHD_Connection* connection, const char* me
   auto& request = exchange.request;
   if (!exchange.headers_seen) return begin(connection, method, exchange);
   if (*size == 0) return answer(connection, exchange);
-  if (SteadyClock::now() - exchange.began > std::chrono::seconds(kRequestSeconds)) return MHD_NO;
+  if (SteadyClock::now() - exchange.began > std::chrono::seconds(patience.request_seconds)) return MHD_NO;
 
   exchange.received += *size;
   if (exchange.received > kBodyDrainedMax) return MHD_NO;
@@ -198,20 +198,21 @@ void HttpServer::State::on_completed(void* cls, MHD_Connection*, void** context,
 
 HttpServer::HttpServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
-Result<std::unique_ptr<HttpServer>> HttpServer::start(int listening_fd, Handler handler, Log log) {
+Result<std::unique_ptr<HttpServer>> HttpServer::start(int listening_fd, Handler handler, Log log, Patience patience) {
   const int flags = fcntl(listening_fd, F_GETFL);
   if (flags < 0 || fcntl(listening_fd, F_SETFL, flags | O_NONBLOCK) != 0)
     return Error{Code::kIo, std::string("the admin socket is not usable: ") + std::strerror(errno)};
   auto state = std::make_unique<State>();
   state->handler = std::move(handler);
   state->log = std::move(log);
+  state->patience = patience;
   // A thread per connection: a request may wait for a disk or an external KMS, and must not hold up others.
   state->daemon =
       MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC, 0,
                        nullptr, nullptr, State::on_request, state.get(),                     //
                        MHD_OPTION_LISTEN_SOCKET, listening_fd,                               //
                        MHD_OPTION_CONNECTION_LIMIT, static_cast<unsigned>(kConnectionsMax),  //
-                       MHD_OPTION_CONNECTION_TIMEOUT, kConnectionSeconds,                    //
+                       MHD_OPTION_CONNECTION_TIMEOUT, patience.idle_seconds,                 //
                        MHD_OPTION_CONNECTION_MEMORY_LIMIT, kHeaderSizeMax,                   //
                        MHD_OPTION_STRICT_FOR_CLIENT, 1,                                      //
                        MHD_OPTION_URI_LOG_CALLBACK, begin_exchange, nullptr,                 //

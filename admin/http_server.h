@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "admin/http.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/result.h"
 
@@ -16,8 +17,16 @@ class HttpServer {
   // Called from many threads at once, must not throw.
   using Handler = std::function<HttpResponse(const HttpRequest&)>;
 
+  // How long a client may take; tests are less patient.
+  struct Patience {
+    unsigned idle_seconds = kConnectionSeconds;
+    std::int64_t request_seconds = kRequestSeconds;
+  };
   // Borrows the descriptor, which is bound and listening: close it after stop().
-  static Result<std::unique_ptr<HttpServer>> start(int listening_fd, Handler handler, Log log);
+  static Result<std::unique_ptr<HttpServer>> start(int listening_fd, Handler handler, Log log, Patience patience);
+  static Result<std::unique_ptr<HttpServer>> start(int listening_fd, Handler handler, Log log) {
+    return start(listening_fd, std::move(handler), std::move(log), Patience());
+  }
   ~HttpServer();  // stops
 
   // Takes no new connections, lets the requests under way finish (at most kStopSeconds), closes the rest.
