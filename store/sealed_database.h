@@ -23,8 +23,9 @@ struct CommitPoint {
 };
 
 // The catalog's SQLite database with every byte of it sealed: coffer.db, coffer.db-wal and coffer.tags through a VFS of
-// ours over Disk (docs/FORMAT.md). One write transaction is always open; commit() ends it and begins the next. One writer:
-// the caller's lock guards connection(), commit() and their statements. sync_log() and checkpoint_beside() may run beside it.
+// ours over Disk (docs/FORMAT.md). One write transaction is always open; commit() ends it and begins the next. One
+// writer: the caller's lock guards connection(), commit() and their statements. sync_log() and checkpoint_beside() may
+// run beside it.
 //
 // Two kinds of commit come from two facts: commit() writes log frames and syncs nothing, so a killed process loses
 // nothing that was committed; and each commit carries `data_synced`, the point up to which the caller says all data
@@ -40,27 +41,28 @@ class SealedDatabase {
   virtual sqlite3* connection() = 0;  // inside an open write transaction, always
 
   // Ends the transaction and begins the next. data_synced: the newest earlier point whose data files are all synced, or
-  // kThisCommit when even this commit names no unsynced data. Without changes in the transaction the point stays and nothing is written,
-  // unless data_synced advances: then a frame is written to carry it.
+  // kThisCommit when even this commit names no unsynced data. Without changes in the transaction the point stays and
+  // nothing is written, unless data_synced advances: then a frame is written to carry it.
   struct DataSynced {
     CommitPoint up_to;
     bool this_commit = false;
   };
   virtual Result<CommitPoint> commit(DataSynced data_synced) = 0;
 
-  // After it, every commit up to the one last returned before the call survives power loss, as far as its data_synced says.
+  // After it, every commit up to the one last returned before the call survives power loss, as far as its data_synced
+  // says.
   virtual Status sync_log() = 0;
 
-  virtual CommitPoint last() const = 0;           // last commit()
-  virtual std::uint64_t log_bytes() const = 0;    // in use; the caller checkpoints above kWalBytesMax
-  virtual Bytes last_tag() const = 0;             // of the last frame: the digest that `coffer status` shows
+  virtual CommitPoint last() const = 0;         // last commit()
+  virtual std::uint64_t log_bytes() const = 0;  // in use; the caller checkpoints above kWalBytesMax
+  virtual Bytes last_tag() const = 0;           // of the last frame: the digest that `coffer status` shows
 
   // Marks last() as how far the next checkpoint_beside() copies. With the writer's lock held. commit() with this_commit
   // does it by itself; call it after another commit whose data will be synced beside the writer.
   virtual Status pin() = 0;
 
-  // Copies committed pages up to the pinned point into coffer.db and syncs them, beside the writer. Nothing to do, and no
-  // error, unless the pinned point is at or before `durable`, which the caller has made durable first (I2).
+  // Copies committed pages up to the pinned point into coffer.db and syncs them, beside the writer. Nothing to do, and
+  // no error, unless the pinned point is at or before `durable`, which the caller has made durable first (I2).
   virtual Status checkpoint_beside(CommitPoint durable) = 0;
   // The rest, with the writer's lock held and everything committed durable; then the log starts again in place.
   virtual Status checkpoint_rest() = 0;
@@ -69,8 +71,8 @@ class SealedDatabase {
   // the cause. sqlite_code is what SQLite returned, extended or not.
   virtual Error explain(int sqlite_code, std::string_view doing) = 0;
 
-  // After an I/O error or a full disk SQLite may have rolled the whole open transaction back. Then every operation since
-  // the last commit() is gone, commit() fails, and the store must poison itself.
+  // After an I/O error or a full disk SQLite may have rolled the whole open transaction back. Then every operation
+  // since the last commit() is gone, commit() fails, and the store must poison itself.
   virtual bool is_transaction_lost() const = 0;
 
   // Rolls the open transaction back to how the last commit() left it. Only for poisoning and tests.

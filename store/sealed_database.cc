@@ -1,0 +1,281 @@
+#include "store/sealed_database.h"
+
+#include <sqlite3.h>
+
+#include <cassert>
+#include <mutex>
+
+#include "base/limits.h"
+#include "store/sealed_replay.h"
+#include "store/sealed_vfs.h"
+
+namespace coffer {
+namespace {
+
+// What every SQLite of this process must know before its first use.
+Status configure_sqlite() {
+  static const int configured = [] {
+    // Statement journals stay in memory at any size: the VFS has no file for them.
+    const int code = sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, -1);
+    return code == SQLITE_OK ? sqlite3_initialize() : code;
+  }();
+  if (configured == SQLITE_OK) return {};
+  return Error{Code::kUnsupported, "SQLite was in use before it could be configured"};
+}
+
+Code code_of(int sqlite_code) {
+  switch (sqlite_code & 0xff) {
+    case SQLITE_FULL: return Code::kNoSpace;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return Code::kDamaged;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return Code::kBusy;
+    case SQLITE_NOMEM:
+    case SQLITE_TOOBIG: return Code::kLimit;
+    default: return Code::kIo;
+  }
+}
+
+Error explain_with(const SealedFiles& files, int sqlite_code, std::string_view doing) {
+  const Code code = code_of(sqlite_code);
+  std::string message(doing);
+  message += ": ";
+  if (auto failure = files.last_failure(code)) return {code, message + failure->message};
+  return {code, message + sqlite3_errstr(sqlite_code)};
+}
+
+struct FinalizeStatement {
+  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+using Statement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
+
+// One SQLite connection over the sealed files, and the few statements of the log's own life.
+class Connection {
+ public:
+  static Result<std::unique_ptr<Connection>> open(SealedVfs& vfs) {
+    sqlite3* handle = nullptr;
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    const int code = sqlite3_open_v2(kDatabaseName.data(), &handle, flags, vfs.name().c_str());
+    auto connection = std::make_unique<Connection>(vfs, handle);
+    if (code != SQLITE_OK) return connection->failure(code, "opening the catalog");
+    sqlite3_extended_result_codes(handle, 1);
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    return connection;
+  }
+
+  Connection(SealedVfs& vfs, sqlite3* handle) : vfs_(vfs), handle_(handle) {}
+  ~Connection() {
+    begin_.reset();
+    commit_.reset();
+    const int closed = sqlite3_close(handle_);
+    assert(closed == SQLITE_OK);  // statements of ours must have gone before
+    (void)closed;
+  }
+
+  sqlite3* handle() { return handle_; }
+  bool in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }
+  Error failure(int code, std::string_view doing) const { return explain_with(vfs_.files(), code, doing); }
+
+  // synchronous=OFF: SQLite orders nothing, SealedDatabase and SealedFiles say what is synced and when.
+  Status settle() {
+    return run(
+        "PRAGMA synchronous=OFF; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0; PRAGMA cache_spill=OFF;"
+        "PRAGMA wal_autocheckpoint=0; PRAGMA foreign_keys=OFF; SELECT 1 FROM sqlite_schema LIMIT 1;");
+  }
+
+  Status prepare() {
+    COFFER_ASSIGN(begin_, prepared("BEGIN IMMEDIATE"));
+    COFFER_ASSIGN(commit_, prepared("COMMIT"));
+    return {};
+  }
+
+  Status begin() { return step(begin_.get(), "beginning a transaction"); }
+  Status commit() { return step(commit_.get(), "committing"); }
+
+  Status run(const char* statements) {
+    const int code = sqlite3_exec(handle_, statements, nullptr, nullptr, nullptr);
+    if (code != SQLITE_OK) return failure(code, "preparing the catalog");
+    return {};
+  }
+
+  // Copies what no reader needs in the log any more. True if that was all of it.
+  Result<bool> checkpoint() {
+    int frames = 0, copied = 0;
+    const int code = sqlite3_wal_checkpoint_v2(handle_, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &copied);
+    if (code == SQLITE_BUSY) return false;
+    if (code != SQLITE_OK) return failure(code, "copying the log into coffer.db");
+    return frames == copied;
+  }
+
+ private:
+  Result<Statement> prepared(const char* text) {
+    sqlite3_stmt* statement = nullptr;
+    const int code = sqlite3_prepare_v3(handle_, text, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+    if (code != SQLITE_OK) return failure(code, "preparing the catalog");
+    return Statement(statement);
+  }
+
+  Status step(sqlite3_stmt* statement, std::string_view doing) {
+    sqlite3_step(statement);
+    const int code = sqlite3_reset(statement);
+    if (code != SQLITE_OK) return failure(code, doing);
+    return {};
+  }
+
+  SealedVfs& vfs_;
+  sqlite3* handle_;
+  Statement begin_, commit_;
+};
+
+class SealedDatabaseOnDisk final : public SealedDatabase {
+ public:
+  explicit SealedDatabaseOnDisk(std::unique_ptr<SealedFiles> files) : files_(std::move(files)), vfs_(*files_) {}
+
+  Status start(Disk& disk, Presence presence) {
+    COFFER_ASSIGN(writer_, Connection::open(vfs_));
+    if (presence == Presence::kCreate) COFFER_TRY(create(disk));
+    COFFER_TRY(writer_->settle());
+    COFFER_TRY(writer_->prepare());
+    COFFER_ASSIGN(checkpointer_, Connection::open(vfs_));
+    COFFER_TRY(checkpointer_->settle());
+    COFFER_ASSIGN(reader_, Connection::open(vfs_));
+    COFFER_TRY(reader_->settle());
+    copied_ = files_->log().last();
+    return writer_->begin();
+  }
+
+  sqlite3* connection() override { return writer_->handle(); }
+
+  Result<CommitPoint> commit(DataSynced data_synced) override {
+    SealedLog& log = files_->log();
+    if (is_transaction_lost()) return lost_error();
+    if (auto failure = log.broken()) return *failure;
+    const std::uint64_t before = log.last();
+    log.set_data_synced(data_synced.up_to.value, data_synced.this_commit);
+    COFFER_TRY(writer_->commit());
+    COFFER_TRY(writer_->begin());
+    const std::uint64_t wanted = data_synced.this_commit ? before : data_synced.up_to.value;
+    if (log.last() == before && wanted > log.data_synced()) COFFER_TRY(log.append_mark());
+    if (data_synced.this_commit) {
+      // A checkpoint that runs now keeps its pin. Without a pin the next one copies nothing: no failure of a commit.
+      const std::unique_lock lock(checkpoint_mutex_, std::try_to_lock);
+      if (lock.owns_lock()) (void)move_pin();
+    }
+    return last();
+  }
+
+  Status sync_log() override { return files_->log().sync(); }
+
+  CommitPoint last() const override { return {files_->log().last()}; }
+  std::uint64_t log_bytes() const override { return files_->log().bytes(); }
+  Bytes last_tag() const override { return to_bytes(files_->log().digest()); }
+
+  Status pin() override {
+    const std::lock_guard lock(checkpoint_mutex_);
+    return move_pin();
+  }
+
+  Status checkpoint_beside(CommitPoint durable) override {
+    const std::lock_guard lock(checkpoint_mutex_);
+    SealedLog& log = files_->log();
+    if (pinned_ == 0 || pinned_ > durable.value || pinned_ <= copied_) return {};
+    COFFER_TRY(log.sync());
+    if (pinned_ > log.durable()) return {};
+    COFFER_TRY(files_->ready_for_pages());
+    COFFER_TRY(checkpointer_->checkpoint());
+    if (Status synced = files_->pages().sync(); !synced) return log.break_with(std::move(synced).error());
+    copied_ = pinned_;
+    return {};
+  }
+
+  Status checkpoint_rest() override {
+    if (is_transaction_lost()) return lost_error();
+    const std::lock_guard lock(checkpoint_mutex_);
+    SealedLog& log = files_->log();
+    COFFER_TRY(log.sync());
+    assert(log.durable() == log.last());
+    if (log.bytes() == 0) return {};
+    COFFER_TRY(release_pin());
+    COFFER_TRY(files_->ready_for_pages());
+    log.set_data_synced(log.data_synced(), /*this_commit=*/false);
+    COFFER_TRY(writer_->commit());
+    assert(log.durable() == log.last());  // the transaction had no changes
+    const Status done = copy_and_restart();
+    COFFER_TRY(writer_->begin());
+    return done;
+  }
+
+  Error explain(int sqlite_code, std::string_view doing) override { return explain_with(*files_, sqlite_code, doing); }
+
+  bool is_transaction_lost() const override { return !writer_->in_transaction(); }
+
+  void abandon() override {
+    if (!is_transaction_lost()) sqlite3_exec(writer_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+    // If it does not begin, is_transaction_lost() says so.
+    (void)writer_->begin();
+  }
+
+ private:
+  Status create(Disk& disk) {
+    int reserved = kPageReserved;
+    sqlite3_file_control(writer_->handle(), "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
+    static_assert(kPageSize == 4096);
+    COFFER_TRY(
+        writer_->run("PRAGMA page_size=4096; PRAGMA synchronous=OFF; PRAGMA temp_store=MEMORY;"
+                     "PRAGMA journal_mode=MEMORY; PRAGMA journal_mode=WAL;"));
+    COFFER_TRY(files_->begin_generation());
+    return disk.sync_folder("");
+  }
+
+  Error lost_error() const {
+    if (auto failure = files_->log().broken()) return {Code::kPoisoned, "the catalog has failed: " + failure->message};
+    return {Code::kPoisoned, "the catalog lost its open transaction"};
+  }
+
+  Status copy_and_restart() {
+    COFFER_ASSIGN(const bool all, writer_->checkpoint());
+    if (!all) return Error{Code::kBusy, "a reader of the catalog holds the log"};
+    COFFER_TRY(files_->begin_generation());
+    copied_ = files_->log().last();
+    return {};
+  }
+
+  // A read transaction: SQLite copies no frame behind it into coffer.db.
+  Status move_pin() {
+    COFFER_TRY(release_pin());
+    COFFER_TRY(reader_->run("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1;"));
+    pinned_ = files_->log().last();
+    return {};
+  }
+
+  Status release_pin() {
+    pinned_ = 0;
+    if (!reader_->in_transaction()) return {};
+    return reader_->run("ROLLBACK");
+  }
+
+  const std::unique_ptr<SealedFiles> files_;
+  SealedVfs vfs_;
+  std::unique_ptr<Connection> writer_;
+
+  // Taken after the caller's lock, if that is held. Guards all below and is held through a checkpoint.
+  std::mutex checkpoint_mutex_;
+  std::unique_ptr<Connection> checkpointer_, reader_;
+  std::uint64_t pinned_ = 0;  // the last commit the reader sees; 0 if it reads nothing
+  std::uint64_t copied_ = 0;  // up to here coffer.db has everything
+};
+
+}  // namespace
+
+Result<std::unique_ptr<SealedDatabase>> SealedDatabase::open(Disk& disk, const KeySchedule& keys,
+                                                             const AeadSuite& suite, Presence presence,
+                                                             std::string_view boot_id) {
+  COFFER_TRY(configure_sqlite());
+  COFFER_ASSIGN(auto files, presence == Presence::kCreate ? create_sealed_files(disk, keys, suite, boot_id)
+                                                          : open_sealed_files(disk, keys, suite, boot_id));
+  auto database = std::make_unique<SealedDatabaseOnDisk>(std::move(files));
+  COFFER_TRY(database->start(disk, presence));
+  return std::unique_ptr<SealedDatabase>(std::move(database));
+}
+
+}  // namespace coffer

@@ -1,0 +1,83 @@
+#include "store/sealed_pages.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+
+#include "base/wire.h"
+
+namespace coffer {
+namespace {
+
+constexpr std::size_t kContentSize = kPageSize - kPageReserved;
+static_assert(kPageReserved == Xaes::kXaesSealSize);
+
+std::uint64_t offset_of(std::uint32_t page) { return std::uint64_t{page - 1} * kPageSize; }
+
+}  // namespace
+
+SealedPages::SealedPages(std::unique_ptr<DiskFile> file, const KeySchedule& keys, const AeadSuite& suite,
+                         std::uint32_t pages)
+    : file_(std::move(file)),
+      cipher_(suite, keys.purpose_key(Purpose::kCatalogPages)),
+      store_(keys.store_id()),
+      pages_(pages) {}
+
+std::uint32_t SealedPages::pages() const {
+  const std::lock_guard lock(mutex_);
+  return pages_;
+}
+
+Bytes SealedPages::aad(std::uint32_t page) const {
+  WireWriter out;
+  out.raw(as_bytes("coffer/1/catalog-page")).raw(store_).u32(page);
+  return std::move(out).take();
+}
+
+Status SealedPages::read(std::uint32_t page, MutableBytes into) {
+  assert(page > 0 && into.size() == kPageSize);
+  std::array<std::uint8_t, kPageSize> stored;
+  COFFER_ASSIGN(const std::size_t size, file_->pread(offset_of(page), stored));
+  const BytesView view(stored);
+  const bool authentic =
+      size == kPageSize &&
+      cipher_.open(aad(page), view.first(kContentSize), view.last(kPageReserved), into.first(kContentSize)).ok();
+  std::fill(authentic ? into.begin() + kContentSize : into.begin(), into.end(), std::uint8_t{0});
+  if (!authentic) return Error{Code::kDamaged, "coffer.db: page " + std::to_string(page) + " does not authenticate"};
+  return {};
+}
+
+Status SealedPages::write_one(std::uint32_t page, BytesView content) {
+  std::array<std::uint8_t, kPageSize> stored;
+  const MutableBytes view(stored);
+  COFFER_TRY(cipher_.seal(aad(page), content.first(kContentSize), view.first(kContentSize), view.last(kPageReserved)));
+  return file_->pwrite(offset_of(page), stored);
+}
+
+Status SealedPages::write(std::uint32_t page, BytesView content) {
+  assert(page > 0 && content.size() == kPageSize);
+  if (page > pages() + 1) COFFER_TRY(resize(page - 1));
+  COFFER_TRY(write_one(page, content));
+  const std::lock_guard lock(mutex_);
+  pages_ = std::max(pages_, page);
+  return {};
+}
+
+Status SealedPages::resize(std::uint32_t size) {
+  static constexpr std::array<std::uint8_t, kPageSize> kZeros{};
+  for (std::uint32_t page = pages() + 1; page <= size; ++page) COFFER_TRY(write_one(page, kZeros));
+  const std::lock_guard lock(mutex_);
+  pages_ = size;
+  return {};
+}
+
+Status SealedPages::trim() {
+  const std::uint64_t size = std::uint64_t{pages()} * kPageSize;
+  COFFER_ASSIGN(const std::uint64_t stored, file_->size());
+  if (stored <= size) return {};
+  return file_->truncate(size);
+}
+
+Status SealedPages::sync() { return file_->sync(); }
+
+}  // namespace coffer

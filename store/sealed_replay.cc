@@ -1,0 +1,112 @@
+#include "store/sealed_replay.h"
+
+#include <array>
+#include <string>
+
+#include "store/sealed_database.h"
+
+namespace coffer {
+namespace {
+
+// A file that is gone is damage: SQLite and we never remove one.
+Result<std::unique_ptr<DiskFile>> open_existing(Disk& disk, std::string_view name) {
+  auto file = disk.open(name, OpenMode::kExisting);
+  if (!file && file.code() == Code::kNotFound) return Error{Code::kDamaged, std::string(name) + " is missing"};
+  return file;
+}
+
+Result<std::unique_ptr<DiskFile>> open_empty(Disk& disk, std::string_view name) {
+  COFFER_ASSIGN(auto file, disk.open(name, OpenMode::kCreate));
+  COFFER_TRY(file->truncate(0));
+  return file;
+}
+
+// The superblock's word and the files it speaks of.
+struct Found {
+  Superblock block;
+  std::unique_ptr<SuperblockFile> tags;
+  std::unique_ptr<SealedPages> pages;
+  std::unique_ptr<SealedLog> log;
+};
+
+Result<Found> find(Disk& disk, const KeySchedule& keys, const AeadSuite& suite) {
+  Found found;
+  COFFER_ASSIGN(auto tags_file, open_existing(disk, kTagsName));
+  COFFER_ASSIGN(auto pages_file, open_existing(disk, kDatabaseName));
+  COFFER_ASSIGN(auto log_file, open_existing(disk, kLogName));
+  found.tags = std::make_unique<SuperblockFile>(std::move(tags_file), keys, suite);
+  COFFER_ASSIGN(found.block, found.tags->read());
+  COFFER_ASSIGN(const std::uint64_t size, pages_file->size());
+  if (size < std::uint64_t{found.block.database_pages} * kPageSize) {
+    return Error{Code::kDamaged, "coffer.db is shorter than its superblock says"};
+  }
+  found.pages = std::make_unique<SealedPages>(std::move(pages_file), keys, suite, found.block.database_pages);
+  found.log = std::make_unique<SealedLog>(std::move(log_file), keys, suite);
+  return found;
+}
+
+// Before coffer.db changes: whatever happens from here on, every reader of the log must come to the same last commit.
+// Of the commits that only this boot's page cache vouches for, neither data nor frames need be on the disk yet.
+Status settle_log(Disk& disk, const LogReplay& replay, SealedLog& log) {
+  if (replay.last > log.data_synced()) {
+    COFFER_TRY(disk.sync_all());
+    log.set_data_synced(replay.last, /*this_commit=*/false);
+    COFFER_TRY(log.append_mark());
+  }
+  return log.sync();
+}
+
+Status copy_pages(const LogReplay& replay, SealedLog& log, SealedPages& pages) {
+  std::array<std::uint8_t, kPageSize> content;
+  for (const auto& [page, number] : replay.pages) {
+    COFFER_TRY(log.read_replayed(number, content));
+    COFFER_TRY(pages.write(page, content));
+  }
+  if (replay.database_pages > 0) COFFER_TRY(pages.resize(replay.database_pages));
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SealedFiles>> create_sealed_files(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
+                                                         std::string_view boot_id) {
+  COFFER_ASSIGN(auto tags_file, open_empty(disk, kTagsName));
+  COFFER_ASSIGN(auto pages_file, open_empty(disk, kDatabaseName));
+  COFFER_ASSIGN(auto log_file, open_empty(disk, kLogName));
+  return std::make_unique<SealedFiles>(std::make_unique<SealedPages>(std::move(pages_file), keys, suite, 0),
+                                       std::make_unique<SealedLog>(std::move(log_file), keys, suite),
+                                       std::make_unique<SuperblockFile>(std::move(tags_file), keys, suite),
+                                       Superblock{}, std::string(boot_id));
+}
+
+Result<std::unique_ptr<SealedFiles>> open_sealed_files(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
+                                                       std::string_view boot_id) {
+  COFFER_ASSIGN(Found found, find(disk, keys, suite));
+  COFFER_ASSIGN(const LogReplay replay, found.log->replay(found.block, boot_id));
+  auto files = std::make_unique<SealedFiles>(std::move(found.pages), std::move(found.log), std::move(found.tags),
+                                             found.block, std::string(boot_id));
+  if (!replay.pages.empty()) {
+    COFFER_TRY(settle_log(disk, replay, files->log()));
+    COFFER_TRY(files->ready_for_pages());
+    COFFER_TRY(copy_pages(replay, files->log(), files->pages()));
+  }
+  COFFER_TRY(files->begin_generation());
+  return files;
+}
+
+Status verify_sealed_files(Disk& disk, const KeySchedule& keys, const AeadSuite& suite) {
+  COFFER_ASSIGN(const Found found, find(disk, keys, suite));
+  COFFER_ASSIGN(const LogReplay replay, found.log->replay(found.block, /*boot_id=*/""));
+  std::array<std::uint8_t, kPageSize> content;
+  for (std::uint32_t page = 1; page <= found.block.database_pages; ++page) {
+    // A checkpoint that was cut short may have torn what the log still has whole.
+    if (const auto logged = replay.pages.find(page); logged != replay.pages.end()) {
+      COFFER_TRY(found.log->read_replayed(logged->second, content));
+    } else if (replay.database_pages == 0 || page <= replay.database_pages) {
+      COFFER_TRY(found.pages->read(page, content));
+    }
+  }
+  return {};
+}
+
+}  // namespace coffer
