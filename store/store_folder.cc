@@ -96,7 +96,7 @@ Status fill(Disk& disk, const UnlockSecret& secret, const Realm& realm) {
     COFFER_TRY(catalog->database().commit(all));
     COFFER_TRY(catalog->database().sync_log());
   }
-  COFFER_TRY(disk.sync_all());
+  COFFER_TRY(disk.sync_folder(kObjects));
   // Last: a folder without it is no store, so an init that was cut short is never taken for one.
   return write_file(disk, kKeySlots, kKeySlotsNew, as_bytes(slots.to_json()));
 }
@@ -140,6 +140,9 @@ Result<std::unique_ptr<StoreFolder>> StoreFolder::lock(const std::string& path, 
 Status StoreFolder::create(const std::string& path, const UnlockSecret& secret, const Realm& realm) {
   const bool made = mkdir(path.c_str(), 0700) == 0;
   if (!made && errno != EEXIST) return failure("make", path);
+  struct stat status {};
+  if (stat(path.c_str(), &status) == 0 && !S_ISDIR(status.st_mode))
+    return Error{Code::kNotDirectory, path + " is not a folder"};
   auto filled = create_in(path, secret, realm);
   if (!filled.ok() && made) rmdir(path.c_str());
   return filled;
