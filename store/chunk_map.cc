@@ -27,6 +27,20 @@ Error damaged_inline() { return {Code::kDamaged, "an inline chunk does not make 
 
 }  // namespace
 
+const ChunkEntry& ChunkRow::at(std::uint32_t chunk_in_row) const {
+  static const ChunkEntry kAbsent;
+  return chunk_in_row < entries_.size() ? entries_[chunk_in_row] : kAbsent;
+}
+
+void ChunkRow::set(std::uint32_t chunk_in_row, const ChunkEntry& entry) {
+  assert(chunk_in_row < kChunksPerRow);
+  if (chunk_in_row >= entries_.size()) {
+    if (!entry.present()) return;
+    entries_.resize(chunk_in_row + 1);
+  }
+  entries_[chunk_in_row] = entry;
+}
+
 bool ChunkRow::empty() const {
   for (const auto& entry : entries_)
     if (entry.present()) return false;
@@ -49,7 +63,7 @@ std::uint64_t ChunkRow::stored() const {
 Bytes ChunkRow::encode(std::uint32_t chunk_size) const {
   Bitmap present{}, parity{}, partial{};
   std::array<std::uint8_t, 2> layers{};
-  for (std::uint32_t i = 0; i < kChunksPerRow; ++i) {
+  for (std::uint32_t i = 0; i < entries_.size(); ++i) {
     const auto& entry = entries_[i];
     if (!entry.present()) continue;
     assert(entry.layers >= 1 && entry.layers <= kLayersMax && entry.length <= chunk_size && entry.parity <= 1);
@@ -84,7 +98,7 @@ Result<ChunkRow> ChunkRow::decode(BytesView bytes, std::uint32_t chunk_size) {
       if (bit(parity, i) || bit(partial, i)) return damaged_row();
       continue;
     }
-    auto& entry = row.entries_[i];
+    ChunkEntry entry;
     entry.parity = bit(parity, i) ? 1 : 0;
     entry.layers = layers[entry.parity];
     entry.slot = in.u8();
@@ -93,6 +107,7 @@ Result<ChunkRow> ChunkRow::decode(BytesView bytes, std::uint32_t chunk_size) {
     if (!in.ok() || entry.layers == 0 || entry.length == 0 || slots.test(entry.slot)) return damaged_row();
     if (bit(partial, i) && entry.length >= chunk_size) return damaged_row();
     std::memcpy(entry.seal_bytes.data(), seal.data(), seal.size());
+    row.set(i, entry);
     slots.set(entry.slot);
     used[entry.parity] = true;
   }

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/limits.h"
@@ -33,11 +35,11 @@ struct ChunkEntry {
 
 using SlotSet = std::bitset<kSlotsPerRow>;
 
-// The entries of kChunksPerRow chunks that follow one another. A plain value.
+// The entries of kChunksPerRow chunks that follow one another. A plain value, as large as its last chunk asks for.
 class ChunkRow {
  public:
-  ChunkEntry& at(std::uint32_t chunk_in_row) { return entries_[chunk_in_row]; }
-  const ChunkEntry& at(std::uint32_t chunk_in_row) const { return entries_[chunk_in_row]; }
+  const ChunkEntry& at(std::uint32_t chunk_in_row) const;
+  void set(std::uint32_t chunk_in_row, const ChunkEntry& entry);  // an absent entry takes the chunk out
 
   bool empty() const;
   SlotSet slots() const;         // that its entries name
@@ -48,7 +50,7 @@ class ChunkRow {
   static Result<ChunkRow> decode(BytesView bytes, std::uint32_t chunk_size);
 
  private:
-  std::array<ChunkEntry, kChunksPerRow> entries_{};
+  std::vector<ChunkEntry> entries_;
 };
 
 // Chunk 0 of an object that lives in the catalog: its entry (the slot means nothing) and its ciphertext.

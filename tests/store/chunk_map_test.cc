@@ -33,7 +33,7 @@ bool same(const ChunkRow& a, const ChunkRow& b) {
 ChunkRow full_row(std::uint8_t layers) {
   ChunkRow row;
   for (std::uint32_t i = 0; i < kChunksPerRow; ++i)
-    row.at(i) = entry_of(static_cast<std::uint8_t>(i), kChunk, 0, layers);
+    row.set(i, entry_of(static_cast<std::uint8_t>(i), kChunk, 0, layers));
   return row;
 }
 
@@ -45,7 +45,7 @@ TEST(ChunkMap, RowsComeBackAsTheyWere) {
       if (random() % 3 == 0) continue;
       const auto parity = static_cast<std::uint8_t>(random() % 2);
       const std::uint32_t length = random() % 2 == 0 ? kChunk : 1 + random() % kChunk;
-      row.at(i) = entry_of(static_cast<std::uint8_t>(255 - i), length, parity, parity == 0 ? 1 : 2);
+      row.set(i, entry_of(static_cast<std::uint8_t>(255 - i), length, parity, parity == 0 ? 1 : 2));
     }
     const auto decoded = ChunkRow::decode(row.encode(kChunk), kChunk);
     ASSERT_TRUE(decoded.ok());
@@ -69,8 +69,8 @@ TEST(ChunkMap, RowCutAtAnyByteIsDamaged) {
 
 TEST(ChunkMap, TwoChunksInOneSlotAreDamaged) {
   ChunkRow row;
-  row.at(0) = entry_of(7, kChunk, 0, 1);
-  row.at(1) = entry_of(7, kChunk, 0, 1);
+  row.set(0, entry_of(7, kChunk, 0, 1));
+  row.set(1, entry_of(7, kChunk, 0, 1));
   const auto decoded = ChunkRow::decode(row.encode(kChunk), kChunk);
   ASSERT_FALSE(decoded.ok());
   EXPECT_EQ(decoded.code(), Code::kDamaged);
@@ -79,8 +79,8 @@ TEST(ChunkMap, TwoChunksInOneSlotAreDamaged) {
 TEST(ChunkMap, DecodingIsTotalAndCanonical) {
   std::mt19937 random(2);
   ChunkRow row;
-  row.at(3) = entry_of(9, 100, 1, 2);
-  row.at(90) = entry_of(8, kChunk, 0, 1);
+  row.set(3, entry_of(9, 100, 1, 2));
+  row.set(90, entry_of(8, kChunk, 0, 1));
   const auto bytes = row.encode(kChunk);
   for (int round = 0; round < 20'000; ++round) {
     auto edited = bytes;

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <mutex>
+#include <string>
+
+#include "store/catalog.h"
+
+namespace coffer {
+
+// Numbers that are never used twice. The catalog records them in leases before the first of a lease is used; what a
+// crash leaves of a lease is skipped. Thread-safe.
+class Numbers {
+ public:
+  Numbers(Catalog& catalog, std::string name, std::uint64_t first)
+      : catalog_(catalog), name_(std::move(name)), first_(first) {}
+  Status open_locked();          // Catalog::mutex() is held
+  Result<std::uint64_t> take();  // takes Catalog::mutex() when a lease ends
+
+ private:
+  static constexpr std::uint64_t kLease = 65536;
+
+  Catalog& catalog_;
+  const std::string name_;
+  const std::uint64_t first_;
+  std::mutex mutex_;  // before Catalog::mutex(): next_ and end_
+  std::uint64_t next_ = 0, end_ = 0;
+};
+
+}  // namespace coffer
