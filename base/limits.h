@@ -78,6 +78,7 @@ inline constexpr std::int64_t kDurableIntervalMs = 5000;  // what a power cut ma
 inline constexpr std::size_t kDirtyBytesMax = 32 << 20;   // plaintext waiting to be sealed
 inline constexpr std::uint64_t kWalBytesMax = 32 << 20;   // then a checkpoint; SQLite copies it whole
 inline constexpr std::size_t kLogGrowth = 1 << 20;         // the log's file grows by this: a millisecond of zeros
+inline constexpr std::size_t kDatabaseGrowth = 1 << 20;    // coffer.db's blocks are reserved by this, before a commit needs them
 inline constexpr std::size_t kLogBufferKept = 1 << 20;     // memory for one commit's frames that stays between commits
 inline constexpr std::size_t kOpenObjectsCached = 4096;   // objects whose map and cipher stay in memory unused
 inline constexpr std::size_t kInodesCached = 16 * 1024;    // attributes in memory, 200 bytes each; referenced or not
