@@ -153,14 +153,18 @@ class Check {
 
   Result<std::uint64_t> map_rows(const Inode& inode, std::uint64_t file, std::uint32_t chunk_size,
                                  const Ciphers& ciphers) {
-    auto data = disk_.open(data_file_name(file), OpenMode::kExisting);
-    if (!data) return Error{Code::kDamaged, "its data file cannot be opened: " + data.error().message};
+    std::unique_ptr<DiskFile> data;  // an object all of holes may have none
     std::uint64_t stored = 0;
     for (std::uint64_t from = 0; from <= kMapRowMax;) {
       COFFER_ASSIGN(auto rows, next_rows(inode.ino, from));
       if (rows.empty()) break;
+      if (!data) {
+        auto opened = disk_.open(data_file_name(file), OpenMode::kExisting);
+        if (!opened) return Error{Code::kDamaged, "its data file is lost: " + opened.error().message};
+        data = *std::move(opened);
+      }
       for (auto row : rows) {
-        COFFER_ASSIGN(auto bytes, map_row(inode, row, chunk_size, **data, ciphers));
+        COFFER_ASSIGN(auto bytes, map_row(inode, row, chunk_size, *data, ciphers));
         stored += bytes;
       }
       from = std::uint64_t{rows.back()} + 1;
