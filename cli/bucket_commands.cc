@@ -1,8 +1,8 @@
 #include <pugixml.hpp>
 
 #include "base/encoding.h"
+#include "base/exit_code.h"
 #include "cli/commands.h"
-#include "cli/exit_code.h"
 #include "cli/json.h"
 
 namespace coffer {

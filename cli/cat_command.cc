@@ -1,6 +1,6 @@
+#include "base/exit_code.h"
 #include "base/limits.h"
 #include "cli/commands.h"
-#include "cli/exit_code.h"
 #include "cli/offline_store.h"
 #include "store/store.h"
 

@@ -6,9 +6,9 @@
 
 #include "admin/s3_xml.h"
 #include "base/encoding.h"
+#include "base/exit_code.h"
 #include "base/limits.h"
 #include "cli/commands.h"
-#include "cli/exit_code.h"
 #include "cli/json.h"
 
 namespace coffer {

@@ -1,9 +1,10 @@
+#include "store/fsck.h"
+
+#include "base/exit_code.h"
 #include "cli/commands.h"
-#include "cli/exit_code.h"
 #include "cli/json.h"
 #include "cli/offline_store.h"
 #include "cli/progress.h"
-#include "store/fsck.h"
 #include "store/sealed_database.h"
 
 namespace coffer {

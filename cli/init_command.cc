@@ -3,9 +3,9 @@
 
 #include <filesystem>
 
+#include "base/exit_code.h"
 #include "cli/access_key.h"
 #include "cli/commands.h"
-#include "cli/exit_code.h"
 #include "cli/new_file.h"
 #include "store/store_folder.h"
 

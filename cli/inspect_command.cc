@@ -1,6 +1,6 @@
 #include "base/encoding.h"
+#include "base/exit_code.h"
 #include "cli/commands.h"
-#include "cli/exit_code.h"
 #include "cli/json.h"
 #include "cli/offline_store.h"
 

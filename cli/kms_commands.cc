@@ -1,6 +1,6 @@
 #include "admin/timestamps.h"
+#include "base/exit_code.h"
 #include "cli/commands.h"
-#include "cli/exit_code.h"
 #include "cli/json.h"
 #include "cli/wire_error.h"
 

@@ -1,8 +1,8 @@
 #include "cli/program.h"
 
+#include "base/exit_code.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/exit_code.h"
 
 namespace coffer {
 namespace {

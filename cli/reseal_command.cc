@@ -1,8 +1,8 @@
 #include <poll.h>
 
+#include "base/exit_code.h"
 #include "base/limits.h"
 #include "cli/commands.h"
-#include "cli/exit_code.h"
 #include "cli/json.h"
 #include "cli/progress.h"
 

@@ -1,7 +1,7 @@
 #include <unistd.h>
 
+#include "base/exit_code.h"
 #include "cli/commands.h"
-#include "cli/exit_code.h"
 #include "cli/json.h"
 
 namespace coffer {
