@@ -49,6 +49,8 @@ JsonError validation_error(std::string message) { return {400, "ValidationExcept
 JsonError unknown_operation() { return {400, "UnknownOperationException", std::nullopt}; }
 
 JsonResult<json> parse_json_object(std::string_view body) {
+  // The library takes a NUL for the end of its input.
+  if (body.find('\0') != std::string_view::npos) return serialization_error("The request is not one JSON object.");
   Strict strict;
   const auto watch = [&strict](int depth, json::parse_event_t event, json& parsed) {
     return strict(depth, event, parsed);

@@ -201,7 +201,7 @@ class FakeKms final : public KeyControl, public AliasControl, public DataKeyCont
   static std::string printed(const EncryptionContext& context) {
     std::string out = "|";
     for (const auto& [name, value] : context) out += name + "=" + value + "|";
-    return out;
+    return out + "#";
   }
   Result<KeyMetadata*> resolve(std::string_view name) {
     if (fail) return *fail;

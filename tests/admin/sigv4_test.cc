@@ -355,28 +355,49 @@ TEST(SigV4, TakesS3ExpressOnlyWhereDirectoryBucketsAre) {  // AUTH-07
   ASSERT_NE(failure_of(verify_signature(request, kS3Scope, credentials, kExampleTime)), nullptr);
 }
 
+// A request for this service whose signature covers exactly `canonical`, by hand.
+HttpRequest signed_over(HttpRequest request, const std::string& canonical, const std::string& service) {
+  const std::string scope = "20130524/us-east-1/" + service + "/aws4_request";
+  auto key = hmac_sha256(as_bytes("AWS4wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"), as_bytes("20130524"));
+  for (const auto& part : {std::string("us-east-1"), service, std::string("aws4_request")})
+    key = hmac_sha256(key, as_bytes(part));
+  const auto text = "AWS4-HMAC-SHA256\n20130524T000000Z\n" + scope + "\n" + hex(sha256(as_bytes(canonical)));
+  request.headers.push_back({"Authorization", "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/" + scope +
+                                                  ",SignedHeaders=host;x-amz-content-sha256;x-amz-date,Signature=" +
+                                                  hex(hmac_sha256(key, as_bytes(text)))});
+  return request;
+}
+
+HttpRequest unsigned_payload_request(std::string target) {
+  return {"PUT",
+          std::move(target),
+          {{"Host", "h"}, {"X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"}, {"X-Amz-Date", "20130524T000000Z"}},
+          "any"};
+}
+
+const std::string kSignedTail =
+    "\nhost:h\nx-amz-content-sha256:UNSIGNED-PAYLOAD\nx-amz-date:20130524T000000Z\n\n"
+    "host;x-amz-content-sha256;x-amz-date\nUNSIGNED-PAYLOAD";
+
 TEST(SigV4, TakesAnUnsignedPayloadOnS3Alone) {
   const FakeCredentials credentials(kOwner);
-  HttpRequest request{"PUT", "/docs", {{"Host", "h"}, {"X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"}}, "any"};
-  const auto canonical = canonical_request(
-      {"PUT",
-       "/docs",
-       {{"host", "h"}, {"x-amz-content-sha256", "UNSIGNED-PAYLOAD"}, {"x-amz-date", "20130524T000000Z"}},
-       ""},
-      "s3", {"host", "x-amz-content-sha256", "x-amz-date"}, "UNSIGNED-PAYLOAD");
   for (const std::string service : {"s3", "kms"}) {
-    const std::string scope = "20130524/us-east-1/" + service + "/aws4_request";
-    auto key = hmac_sha256(as_bytes("AWS4wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"), as_bytes("20130524"));
-    for (const auto& part : {std::string("us-east-1"), service, std::string("aws4_request")})
-      key = hmac_sha256(key, as_bytes(part));
-    const auto text = "AWS4-HMAC-SHA256\n20130524T000000Z\n" + scope + "\n" + hex(sha256(as_bytes(*canonical)));
-    auto sent = request;
-    sent.headers.push_back({"X-Amz-Date", "20130524T000000Z"});
-    sent.headers.push_back({"Authorization", "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/" + scope +
-                                                 ",SignedHeaders=host;x-amz-content-sha256;x-amz-date,Signature=" +
-                                                 hex(hmac_sha256(key, as_bytes(text)))});
+    const auto sent = signed_over(unsigned_payload_request("/docs"), "PUT\n/docs\n" + kSignedTail, service);
     const auto verified = verify_signature(sent, {service, "us-east-1"}, credentials, kExampleTime);
     EXPECT_EQ(failure_of(verified) == nullptr, service == "s3") << service;
+  }
+}
+
+// Debian's curl signs `?encryption` as it stands. AWS refuses that, and so must we.
+TEST(SigV4, RefusesAQueryThatIsSignedWithoutItsEqualsSign) {  // AUTH-19
+  const FakeCredentials credentials(kOwner);
+  for (const std::string query : {"encryption", "encryption="}) {
+    for (const std::string signed_query : {"encryption", "encryption="}) {
+      const auto sent =
+          signed_over(unsigned_payload_request("/docs?" + query), "PUT\n/docs\n" + signed_query + kSignedTail, "s3");
+      const auto verified = verify_signature(sent, kS3Scope, credentials, kExampleTime);
+      EXPECT_EQ(failure_of(verified) == nullptr, signed_query == "encryption=") << query << " " << signed_query;
+    }
   }
 }
 
