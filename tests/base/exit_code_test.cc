@@ -9,10 +9,10 @@ TEST(ExitCode, SaysWhatScriptsAskFor) {
   EXPECT_EQ(exit_code(Code::kInUse), kExitFailed);
   EXPECT_EQ(exit_code(Code::kIo), kExitFailed);
   EXPECT_EQ(exit_code(Code::kDamaged), kExitDamaged);
-  for (Code code :
-       {Code::kWrongUnlock, Code::kNoUnlock, Code::kKeyDisabled, Code::kKeyPendingDeletion, Code::kKeyDenied})
+  for (Code code : {Code::kWrongUnlock, Code::kNoUnlock, Code::kKeyDisabled, Code::kKeyPendingDeletion,
+                    Code::kKeyDenied, Code::kKeyMissing})
     EXPECT_EQ(exit_code(code), kExitKey) << code_name(code);
-  for (Code code : {Code::kNoStore, Code::kNoSuchBucket, Code::kKeyMissing})
+  for (Code code : {Code::kNoStore, Code::kNoSuchBucket, Code::kNotFound})
     EXPECT_EQ(exit_code(code), kExitMissing) << code_name(code);
 }
 
