@@ -166,6 +166,7 @@ Error run_daemon_in_foreground(const MountOptions& options) {
   const auto daemon = find_daemon();
   if (!daemon.ok()) return daemon.error();
   auto arguments = daemon_arguments(*daemon, options);
+  arguments.push_back("-f");
   if (options.unlock.passphrase_file) {
     arguments.insert(arguments.end(), {"--passphrase-file", *options.unlock.passphrase_file});
   }
