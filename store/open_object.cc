@@ -211,6 +211,7 @@ Status OpenObject::finish_reseal() {
   current_ = *std::move(next_);
   next_.reset();
   reseal_row_ = 0;
+  queued_for = 0;
   content_changed_ = true;
   return {};
 }
@@ -388,7 +389,8 @@ bool OpenObject::unsettled() const {
 
 void OpenObject::begin_round() {
   for (auto& [number, row] : rows_) {
-    row.round = row.current;
+    // A round that failed half-way may have made its state durable all the same.
+    row.round = row.in_round ? row.round | row.current : row.current;
     row.in_round = true;
   }
   cut_in_round_ = std::min(cut_in_round_, cut_from_);

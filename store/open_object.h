@@ -84,9 +84,8 @@ class OpenObject {
   // --- with mutex exclusive ---
   Status load(std::uint64_t offset, std::uint64_t size);
   Result<Progress> write(std::uint64_t offset, BytesView bytes);
-  Result<Progress> resize(std::uint64_t size);                       // to zero only if nothing is stored
-  Result<Progress> punch(std::uint64_t offset, std::uint64_t size);  // reads as zeros; the size stays
-  void extend(std::uint64_t size);
+  Result<Progress> resize(std::uint64_t size);                           // to zero only if nothing is stored
+  Result<Progress> punch(std::uint64_t offset, std::uint64_t size);      // reads as zeros; the size stays
   Result<std::optional<std::uint64_t>> next_data(std::uint64_t offset);  // none: holes up to the end
   Result<std::uint64_t> next_hole(std::uint64_t offset);
   Status flush();  // seals and writes every dirty chunk; the content stays what it is
@@ -112,7 +111,9 @@ class OpenObject {
   Status punch_freed();  // gives blocks of long runs of free slots back; outside of a freeze
   bool worth_punching() const { return worth_punching_; }
 
-  bool listed = false;  // among the store's changed objects; guarded by its list's lock
+  std::uint64_t queued_for = 0;  // the rule version it joined the reseal queue for; with mutex exclusive
+  bool listed = false;           // among the store's changed objects; guarded by that list's lock
+  bool awaits_round = false;     // among its unsettled objects; guarded by that list's lock
 
  private:
   struct Row {

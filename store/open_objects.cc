@@ -1,0 +1,65 @@
+#include "store/open_objects.h"
+
+#include <cassert>
+
+#include "base/limits.h"
+
+namespace coffer {
+namespace {
+
+constexpr std::size_t kEvictionLook = 16;  // objects looked at per insertion, so that an insertion stays cheap
+
+}  // namespace
+
+std::shared_ptr<OpenObject> OpenObjects::find(InodeNumber ino) {
+  std::lock_guard lock(mutex_);
+  const auto found = objects_.find(ino);
+  if (found == objects_.end()) return nullptr;
+  recent_.splice(recent_.begin(), recent_, found->second.place);
+  return found->second.object;
+}
+
+void OpenObjects::put(std::shared_ptr<OpenObject> object) {
+  std::lock_guard lock(mutex_);
+  const auto ino = object->ino();
+  assert(!objects_.contains(ino));
+  recent_.push_front(ino);
+  objects_[ino] = {std::move(object), recent_.begin()};
+  evict();
+}
+
+void OpenObjects::remove(InodeNumber ino) {
+  std::lock_guard lock(mutex_);
+  const auto found = objects_.find(ino);
+  if (found == objects_.end()) return;
+  recent_.erase(found->second.place);
+  objects_.erase(found);
+}
+
+// Who holds one of two references took it under this lock, so one alone means that nobody else can get at the object.
+void OpenObjects::evict() {
+  for (std::size_t i = 0; i < kEvictionLook && objects_.size() > kOpenObjectsCached; ++i) {
+    const auto oldest = objects_.find(recent_.back());
+    if (oldest->second.object.use_count() == 1 && oldest->second.object->evictable()) {
+      recent_.pop_back();
+      objects_.erase(oldest);
+    } else {
+      recent_.splice(recent_.begin(), recent_, oldest->second.place);
+    }
+  }
+}
+
+std::vector<std::shared_ptr<OpenObject>> OpenObjects::all() const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<OpenObject>> objects;
+  objects.reserve(objects_.size());
+  for (const auto& [ino, kept] : objects_) objects.push_back(kept.object);
+  return objects;
+}
+
+std::size_t OpenObjects::size() const {
+  std::lock_guard lock(mutex_);
+  return objects_.size();
+}
+
+}  // namespace coffer

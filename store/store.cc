@@ -1,0 +1,187 @@
+#include "store/store.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/encoding.h"
+#include "store/store_state.h"
+
+// Opening a store, what is left over from before, and the small verbs.
+namespace coffer {
+namespace {
+
+constexpr std::size_t kSweepPage = 256;
+// At most this much is handed out between two looks at the disk: others write to it too.
+constexpr std::uint64_t kSpaceStep = 64 << 20;
+
+}  // namespace
+
+Store::Store(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Store::~Store() = default;
+
+Result<std::unique_ptr<Store>> Store::open(Catalog& catalog, Disk& disk, Keyring& keyring, const Clock& clock, Log log,
+                                           Principal principal) {
+  auto state = std::make_unique<State>(catalog, disk, keyring, clock, std::move(log), std::move(principal));
+  COFFER_TRY(state->start());
+  return std::unique_ptr<Store>(new Store(std::move(state)));
+}
+
+Status Store::State::start() {
+  {
+    std::lock_guard lock(catalog.mutex());
+    COFFER_TRY(inode_numbers.open_locked());
+    COFFER_TRY(file_numbers.open_locked());
+    COFFER_ASSIGN(inode_count, catalog.number("inodes", 1));
+    COFFER_ASSIGN(commit_state.counter, catalog.number("commit_counter"));
+    synced = catalog.database().last();
+  }
+  // After a kill the catalog may name bytes that only the page cache has.
+  COFFER_TRY(disk.sync_all());
+  COFFER_TRY(durable_commit());
+  COFFER_TRY(sweep());
+  COFFER_TRY(sweep_files());
+  return durable_commit();
+}
+
+// Inodes whose last name went while they were open, before the store ended.
+Status Store::State::sweep() {
+  while (true) {
+    Gate::Pass pass(gate);
+    std::vector<InodeNumber> inodes_left;
+    {
+      std::lock_guard lock(catalog.mutex());
+      COFFER_ASSIGN(inodes_left, catalog.unlinked_inodes(kSweepPage));
+    }
+    if (inodes_left.empty()) return {};
+    for (const auto ino : inodes_left) {
+      unlinked.insert(ino);
+      COFFER_TRY(reap(ino));
+    }
+  }
+}
+
+// Data files that a power cut left without anything that names them, and those whose removal was still to come.
+Status Store::State::sweep_files() {
+  {
+    std::lock_guard lock(catalog.mutex());
+    COFFER_ASSIGN(const auto waiting, catalog.garbage(SIZE_MAX >> 1));
+    const auto fresh = std::set(garbage_new.begin(), garbage_new.end());
+    for (const auto file : waiting)
+      if (!fresh.contains(file)) garbage_ready.push_back(file);
+  }
+  auto folders = disk.list("objects");
+  if (!folders && folders.code() == Code::kNotFound) return {};
+  if (!folders) return std::move(folders).error();
+  for (const auto& folder : *folders) {
+    COFFER_ASSIGN(const auto names, disk.list("objects/" + folder));
+    for (const auto& name : names) {
+      const auto file = parse_data_file(name);
+      if (!file) continue;
+      {
+        std::lock_guard lock(catalog.mutex());
+        COFFER_ASSIGN(const bool named, catalog.names_data_file(*file));
+        if (named) continue;
+      }
+      COFFER_TRY(files.remove(*file));
+    }
+  }
+  return {};
+}
+
+Status Store::State::ready() const {
+  if (!is_poisoned) return {};
+  std::lock_guard lock(poison_mutex);
+  return Error{Code::kPoisoned, "the store stopped at an earlier failure: " + poison_reason};
+}
+
+void Store::State::poison(const Error& why) {
+  {
+    std::lock_guard lock(poison_mutex);
+    if (is_poisoned.exchange(true)) return;
+    poison_reason = why.message;
+  }
+  log(LogLevel::kError, "the store can promise nothing any more and refuses changes: " + why.message);
+}
+
+Status Store::State::claim_space(std::uint64_t bytes) {
+  const auto wanted = static_cast<std::int64_t>(bytes);
+  if (space_left.fetch_sub(wanted) >= wanted) return {};
+  std::lock_guard lock(space_mutex);
+  COFFER_ASSIGN(const auto space, disk.space());
+  const auto reserve = std::min(kSpaceReserve, space.total / 8) + parts.dirty_bytes;
+  const auto left = space.available > reserve ? std::min(space.available - reserve, std::max(kSpaceStep, bytes)) : 0;
+  if (left < bytes) {
+    space_left = 0;
+    return Error{Code::kNoSpace, "the disk is full"};
+  }
+  space_left = static_cast<std::int64_t>(left - bytes);
+  return {};
+}
+
+Result<Usage> Store::usage() {
+  Usage usage;
+  COFFER_ASSIGN(usage.space, state_->disk.space());
+  const auto reserve = std::min(kSpaceReserve, usage.space.total / 8);
+  usage.space.available -= std::min(reserve, usage.space.available);
+  usage.inodes = state_->inode_count;
+  return usage;
+}
+
+bool Store::poisoned() const { return state_->is_poisoned; }
+bool Store::dirty() const { return state_->changes != state_->durable_changes; }
+
+Store::CommitState Store::commit_state() const {
+  std::lock_guard lock(state_->state_mutex);
+  return state_->commit_state;
+}
+
+void Store::before_commit(std::function<Status()> hook) {
+  std::lock_guard lock(state_->commit_mutex);
+  state_->hook = std::move(hook);
+}
+
+Store::MemoryUse Store::memory_use() const {
+  MemoryUse use;
+  use.open_objects = state_->objects.size();
+  use.dirty_bytes = state_->parts.dirty_bytes;
+  use.log_bytes = state_->catalog.database().log_bytes();
+  return use;
+}
+
+// --- references and attributes ---
+
+void Store::forget(InodeNumber ino, std::uint64_t references) {
+  if (!state_->inodes.unrefer(ino, references)) return;
+  (void)state_->reap_if_unreferenced(ino);  // what fails is swept when the store is opened next
+}
+
+void Store::release(InodeNumber ino) {
+  if (!state_->inodes.closed(ino)) return;
+  (void)state_->reap_if_unreferenced(ino);
+}
+
+Result<Inode> Store::get(InodeNumber ino) {
+  COFFER_ASSIGN(const auto handle, state_->inodes.get(ino));
+  return state_->inodes.read(handle);
+}
+
+Result<Inode> Store::change(InodeNumber ino, const InodeChange& change) {
+  auto& s = *state_;
+  COFFER_TRY(s.ready());
+  COFFER_ASSIGN(const auto handle, s.inodes.get(ino));
+  if (change.size) COFFER_TRY(s.checked(s.resize(ino, *change.size)));
+  Gate::Pass pass(s.gate);
+  const auto now = s.clock.wall_ns();
+  s.inodes.edit(handle, [&](Inode& inode) {
+    inode.mode = change.mode.value_or(inode.mode) & 07777;
+    inode.uid = change.uid.value_or(inode.uid);
+    inode.gid = change.gid.value_or(inode.gid);
+    inode.atime_ns = change.atime_ns.value_or(inode.atime_ns);
+    inode.mtime_ns = change.mtime_ns.value_or(inode.mtime_ns);
+    inode.ctime_ns = change.ctime_ns.value_or(now);
+  });
+  s.touch();
+  return s.inodes.read(handle);
+}
+
+}  // namespace coffer

@@ -1,0 +1,89 @@
+#include "store/store_state.h"
+
+// Buckets and their default encryption.
+namespace coffer {
+
+Result<Bucket> Store::State::bucket_of(InodeNumber ino) {
+  {
+    std::lock_guard lock(buckets_mutex);
+    if (const auto known = buckets.find(ino); known != buckets.end()) return known->second;
+  }
+  std::lock_guard lock(catalog.mutex());
+  return bucket_locked(ino);
+}
+
+Result<Bucket> Store::State::bucket_locked(InodeNumber ino) {
+  COFFER_ASSIGN(const auto bucket, catalog.bucket(ino));
+  std::lock_guard lock(buckets_mutex);
+  buckets.insert_or_assign(ino, bucket);
+  return bucket;
+}
+
+Result<Inode> Store::State::make_bucket(const BucketName& name, const NewInode& attributes, bool refer) {
+  COFFER_TRY(ready());
+  if (name.is_directory_bucket()) return Error{Code::kUnsupported, "directory buckets are not supported"};
+  COFFER_TRY(claim_space(kPageSize));
+  COFFER_ASSIGN(auto inode, new_inode(FileKind::kDirectory, attributes));
+  inode.bucket = inode.ino;
+  {
+    Gate::Pass pass(gate);
+    std::lock_guard lock(catalog.mutex());
+    COFFER_ASSIGN(const auto root, directory_locked(kRootInode));
+    const Bucket bucket{inode.ino, name, principal.account, inode.ctime_ns, SseRule(), 1};
+    COFFER_ASSIGN(inode, checked(add_child_locked(root, name.str(), inode, refer,
+                                                  [&] { return catalog.insert_bucket(bucket); })));
+  }
+  COFFER_TRY(durable_commit());
+  return inode;
+}
+
+Result<Bucket> Store::create_bucket(const BucketName& name, const NewInode& attributes) {
+  COFFER_ASSIGN(const auto inode, state_->make_bucket(name, attributes, /*refer=*/false));
+  return state_->bucket_of(inode.ino);
+}
+
+Status Store::delete_bucket(const BucketName& name) {
+  COFFER_TRY(find_bucket(name));
+  return remove_directory(kRootInode, name.str());
+}
+
+Result<Bucket> Store::find_bucket(const BucketName& name) {
+  std::lock_guard lock(state_->catalog.mutex());
+  return state_->catalog.bucket(name);
+}
+
+Result<std::vector<Bucket>> Store::list_buckets() {
+  std::lock_guard lock(state_->catalog.mutex());
+  return state_->catalog.buckets();
+}
+
+Status Store::put_rule(const BucketName& name, const SseRule& rule) {
+  auto& s = *state_;
+  COFFER_TRY(s.ready());
+  COFFER_TRY(s.keyring.serves(rule.algorithm));
+  COFFER_TRY(s.claim_space(kPageSize));
+  {
+    Gate::Pass pass(s.gate);
+    std::lock_guard lock(s.catalog.mutex());
+    COFFER_ASSIGN(const auto bucket, s.catalog.bucket(name));
+    if (bucket.rule != rule) {
+      COFFER_TRY(s.checked(s.catalog.update_rule(bucket.ino, rule, bucket.rule_version + 1)));
+      COFFER_TRY(s.bucket_locked(bucket.ino));
+      s.touch();
+    }
+    std::lock_guard reseal_lock(s.reseal_mutex);
+    s.postponed.clear();
+  }
+  return s.durable_commit();
+}
+
+void Store::State::note_modified(OpenObject& object) {
+  const auto bucket = bucket_of(inodes.read(object.inode()).bucket);
+  if (!bucket || object.queued_for == bucket->rule_version) return;
+  if (object.current().rule_version == bucket->rule_version && !object.seals_run_out()) return;
+  std::lock_guard lock(catalog.mutex());
+  // If it fails the write is no less written; the next one tries again.
+  if (checked(catalog.enqueue_reseal(object.ino()))) object.queued_for = bucket->rule_version;
+}
+
+}  // namespace coffer

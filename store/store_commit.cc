@@ -1,0 +1,249 @@
+#include "base/encoding.h"
+#include "store/store_state.h"
+
+// Commits. A commit is a prefix of the answered requests, because a freeze waits for the operations under way and keeps
+// new ones out while it collects what is in memory. No sync of a disk happens inside a freeze, but for a checkpoint's
+// last frames.
+namespace coffer {
+
+Status Store::State::flush_changed() {
+  std::vector<std::shared_ptr<OpenObject>> changed;
+  {
+    std::lock_guard lock(changed_mutex);
+    changed = changed_objects;
+  }
+  Status first;
+  for (const auto& object : changed) {
+    Gate::Pass pass(gate);
+    std::unique_lock lock(object->mutex);
+    if (auto flushed = object->flush(); !flushed && first) first = std::move(flushed);
+  }
+  return first;
+}
+
+Status Store::State::flush_frozen() {
+  for (const auto& object : changed_objects) {
+    std::unique_lock lock(object->mutex);
+    COFFER_TRY(object->flush());
+  }
+  return {};
+}
+
+Status Store::State::write_out_frozen() {
+  for (const auto& object : changed_objects) {
+    std::unique_lock object_lock(object->mutex);
+    std::lock_guard lock(catalog.mutex());
+    COFFER_TRY(object->write_out());
+    object->listed = false;
+    if (object->awaits_round || !object->unsettled()) continue;
+    object->awaits_round = true;
+    unsettled.push_back(object);
+  }
+  changed_objects.clear();
+  return {};
+}
+
+Result<Store::State::Frozen> Store::State::commit(Commit kind) {
+  COFFER_TRY(ready());
+  if (kind != Commit::kCarry) COFFER_TRY(hook());
+  COFFER_TRY(flush_changed());
+  Gate::Freeze freeze(gate);
+  COFFER_TRY(flush_frozen());
+  DataFiles::Batch unsynced;
+  if (kind == Commit::kRound || kind == Commit::kCheckpoint) unsynced = files.take_unsynced();
+  if (kind == Commit::kCheckpoint && !unsynced.empty()) {
+    auto data = files.sync(std::exchange(unsynced, {}));
+    if (!data) poison(data.error());
+    COFFER_TRY(std::move(data));
+  }
+  auto frozen = commit_frozen(kind, std::move(unsynced));
+  // Part of what was answered is in a transaction that did not end, and no longer in memory as changed.
+  if (!frozen) poison(frozen.error());
+  return frozen;
+}
+
+Result<Store::State::Frozen> Store::State::commit_frozen(Commit kind, DataFiles::Batch unsynced) {
+  COFFER_TRY(write_out_frozen());
+  const bool whole = kind == Commit::kCheckpoint || (kind == Commit::kRound && unsynced.empty());
+  Frozen frozen;
+  frozen.changes = changes;
+  std::lock_guard lock(catalog.mutex());
+  COFFER_TRY(inodes.flush_locked());
+  if (inode_count != recorded_inodes) {
+    COFFER_TRY(catalog.set_number("inodes", inode_count));
+    recorded_inodes = inode_count;
+  }
+  if (kind == Commit::kRound || kind == Commit::kCheckpoint)
+    COFFER_TRY(catalog.set_number("commit_counter", commit_state.counter + 1));
+  SealedDatabase::DataSynced data_synced;
+  data_synced.up_to = synced;
+  data_synced.this_commit = whole;
+  COFFER_ASSIGN(frozen.point, catalog.database().commit(data_synced));
+  if (whole) synced = frozen.point;
+  committed_changes = frozen.changes;
+  if (kind == Commit::kRound && !whole && pin_next.exchange(false)) COFFER_TRY(catalog.database().pin());
+  if (kind == Commit::kCheckpoint) COFFER_TRY(catalog.database().checkpoint_rest());
+  frozen.digest = hex(catalog.database().last_tag());
+  frozen.unsynced = std::move(unsynced);
+  if (kind != Commit::kRound && kind != Commit::kCheckpoint) return frozen;
+
+  frozen.round = ++parts.rounds_begun;
+  for (auto& object : unsettled) {
+    object->awaits_round = false;
+    object->begin_round();
+    in_round.push_back(std::move(object));
+  }
+  unsettled.clear();
+  std::lock_guard garbage_lock(garbage_mutex);
+  garbage_in_round.insert(garbage_in_round.end(), garbage_new.begin(), garbage_new.end());
+  garbage_new.clear();
+  return frozen;
+}
+
+Status Store::State::run_round() {
+  Frozen frozen;
+  {
+    std::lock_guard lock(commit_mutex);
+    COFFER_ASSIGN(frozen, commit(Commit::kRound));
+  }
+  if (!frozen.unsynced.empty()) {
+    if (auto data = files.sync(frozen.unsynced); !data) {
+      poison(data.error());
+      return data;
+    }
+    std::lock_guard lock(commit_mutex);
+    synced = frozen.point;
+    COFFER_ASSIGN(const auto carrying, commit(Commit::kCarry));
+    frozen.digest = carrying.digest;
+  }
+  if (auto log_synced = catalog.database().sync_log(); !log_synced) {
+    poison(log_synced.error());
+    return log_synced;
+  }
+  std::lock_guard lock(commit_mutex);
+  end_round(frozen);
+  return {};
+}
+
+void Store::State::end_round(const Frozen& frozen) {
+  parts.rounds_ended = frozen.round;
+  durable_changes = frozen.changes;
+  durable_point = frozen.point.value;
+  for (const auto& object : in_round) {
+    std::unique_lock lock(object->mutex);
+    object->end_round();
+    if (!object->worth_punching()) continue;
+    std::lock_guard garbage_lock(garbage_mutex);
+    punchable.push_back(object);
+  }
+  in_round.clear();
+  {
+    std::lock_guard lock(garbage_mutex);
+    garbage_ready.insert(garbage_ready.end(), garbage_in_round.begin(), garbage_in_round.end());
+    garbage_in_round.clear();
+  }
+  std::lock_guard lock(state_mutex);
+  ++commit_state.counter;
+  commit_state.digest = frozen.digest;
+}
+
+// Whoever comes while a round runs shares the next one: the running one may not cover it.
+Status Store::State::durable_commit() {
+  std::unique_lock lock(rounds_mutex);
+  const auto wanted = rounds_started + 1;
+  while (rounds_finished < wanted) {
+    if (round_running) {
+      round_ended.wait(lock);
+      continue;
+    }
+    round_running = true;
+    const auto number = ++rounds_started;
+    lock.unlock();
+    auto status = run_round();
+    lock.lock();
+    round_running = false;
+    rounds_finished = number;
+    round_status = std::move(status);
+    round_ended.notify_all();
+  }
+  return round_status;
+}
+
+Status Store::State::checkpoint() {
+  pin_next = true;
+  COFFER_TRY(durable_commit());
+  if (auto beside = catalog.database().checkpoint_beside({durable_point}); !beside) {
+    poison(beside.error());
+    return beside;
+  }
+  std::lock_guard lock(commit_mutex);
+  COFFER_ASSIGN(const auto frozen, commit(Commit::kCheckpoint));
+  end_round(frozen);
+  return {};
+}
+
+// --- verbs ---
+
+Status Store::sync(InodeNumber ino) {
+  auto& s = *state_;
+  COFFER_TRY(s.ready());
+  COFFER_TRY(s.inodes.get(ino));
+  if (s.durable_changes == s.changes) return {};
+  return s.durable_commit();
+}
+
+Status Store::sync_all() { return state_->durable_commit(); }
+
+Status Store::commit_soon() {
+  auto& s = *state_;
+  COFFER_TRY(s.ready());
+  if (s.changes == s.committed_changes) return {};
+  bool early = false;
+  {
+    std::lock_guard lock(s.commit_mutex);
+    COFFER_TRY(s.commit(State::Commit::kSoft));
+    early = s.unsettled.size() > kUnsettledRowsMax || s.parts.map_rows > 2 * kMapRowsCached;
+  }
+  return early ? s.durable_commit() : Status();
+}
+
+Status Store::checkpoint_if_due() {
+  auto& s = *state_;
+  COFFER_TRY(s.ready());
+  if (s.catalog.database().log_bytes() <= kWalBytesMax) return {};
+  return s.checkpoint();
+}
+
+Status Store::collect_garbage() {
+  auto& s = *state_;
+  COFFER_TRY(s.ready());
+  for (std::size_t i = 0; i < kGarbageStep; ++i) {
+    std::uint64_t file = 0;
+    {
+      std::lock_guard lock(s.garbage_mutex);
+      if (s.garbage_ready.empty()) break;
+      file = s.garbage_ready.front();
+      s.garbage_ready.pop_front();
+    }
+    COFFER_TRY(s.files.remove(file));
+    Gate::Pass pass(s.gate);
+    std::lock_guard lock(s.catalog.mutex());
+    COFFER_TRY(s.checked(s.catalog.remove_garbage(file)));
+    s.touch();
+  }
+  for (std::size_t i = 0; i < kGarbageStep; ++i) {
+    std::shared_ptr<OpenObject> object;
+    {
+      std::lock_guard lock(s.garbage_mutex);
+      if (s.punchable.empty()) break;
+      object = s.punchable.front().lock();
+      s.punchable.pop_front();
+    }
+    if (!object) continue;
+    std::unique_lock lock(object->mutex);
+    if (object->worth_punching()) COFFER_TRY(object->punch_freed());
+  }
+  return {};
+}
+
+}  // namespace coffer

@@ -1,0 +1,286 @@
+#include <algorithm>
+
+#include "base/secret_bytes.h"
+#include "store/store_state.h"
+
+// Content: reading, writing, truncating, and the keys that takes.
+namespace coffer {
+namespace {
+
+// A retry is rare: a key wiped, or another envelope issued, between two locks; each durable commit frees what was
+// missing.
+constexpr int kAttempts = 8;
+constexpr std::int64_t kRelatimeNs = std::int64_t{24} * 3600 * 1'000'000'000;
+constexpr std::size_t kCopyStep = 1 << 20;
+
+Error key_held() { return {Code::kKeyDisabled, "the object's KMS key is being taken out of service"}; }
+Error too_busy() { return {Code::kBusy, "the object changes faster than it can be prepared"}; }
+
+Status check_range(std::uint64_t offset, std::uint64_t size) {
+  if (offset <= kObjectSizeMax && size <= kObjectSizeMax - offset) return {};
+  return Error{Code::kFileTooLarge, "an object has at most 16 TiB"};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<OpenObject>> Store::State::object(InodeNumber ino) {
+  if (auto known = objects.find(ino)) return known;
+  std::lock_guard lock(catalog.mutex());
+  return object_locked(ino);
+}
+
+Result<std::shared_ptr<OpenObject>> Store::State::object_locked(InodeNumber ino) {
+  if (auto known = objects.find(ino)) return known;
+  COFFER_ASSIGN(const auto inode, inodes.get_locked(ino));
+  if (inodes.read(inode).kind == FileKind::kDirectory) return Error{Code::kIsDirectory, "a directory has no content"};
+  COFFER_ASSIGN(auto loaded, OpenObject::load_locked(parts, keyring.store_id(), ino));
+  objects.put(loaded);
+  return loaded;
+}
+
+// The current envelope's key must serve. The next one's may fail: what is under it answers so itself, and writes stay
+// under the current one.
+Status Store::State::ensure_key(OpenObject& object, Access access) {
+  std::shared_ptr<const Envelope> current, next;
+  bool current_open = false, next_open = false;
+  {
+    std::shared_lock lock(object.mutex);
+    current = object.current().envelope;
+    current_open = object.current().aead != nullptr;
+    if (object.next()) {
+      next = object.next()->envelope;
+      next_open = object.next()->aead != nullptr;
+    }
+  }
+  if (next && !ensure_cipher(object, next, next_open, access) && next_open) {
+    Gate::Pass pass(gate);
+    std::unique_lock lock(object.mutex);
+    COFFER_TRY(object.flush());
+    object.unlocked(next, nullptr);
+  }
+  return ensure_cipher(object, current, current_open, access);
+}
+
+Status Store::State::ensure_cipher(OpenObject& object, const std::shared_ptr<const Envelope>& envelope, bool unlocked,
+                                   Access access) {
+  COFFER_TRY(keyring.usable(*envelope, principal));
+  // While a key is taken out of service, dirty pages of the kernel still come in to be sealed.
+  const bool may_pass = access == Access::kWrite && unlocked;
+  if (!may_pass && held(envelope->kms_key_arn)) return key_held();
+  if (unlocked) return {};
+  std::lock_guard key_lock(object.key_mutex);
+  const auto open = [&](const KeptEnvelope& kept) { return kept.envelope == envelope && kept.aead; };
+  {
+    std::shared_lock lock(object.mutex);
+    if (open(object.current()) || (object.next() && open(*object.next()))) return {};
+  }
+  COFFER_ASSIGN(auto aead, keyring.unlock(*envelope, principal));
+  std::unique_lock lock(object.mutex);
+  if (held(envelope->kms_key_arn)) return key_held();
+  object.unlocked(envelope, std::move(aead));
+  return {};
+}
+
+Status Store::State::change_content(const std::shared_ptr<OpenObject>& object,
+                                    const std::function<Result<Progress>()>& change) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    COFFER_TRY(ready());
+    COFFER_TRY(ensure_key(*object, Access::kWrite));
+    {
+      Gate::Pass pass(gate);
+      std::unique_lock lock(object->mutex);
+      if (object->gone()) return no_such_file();
+      if (!object->current().aead) continue;
+      list_changed(object);
+      touch();
+      COFFER_ASSIGN(const auto progress, change());
+      if (progress == Progress::kDone) {
+        note_modified(*object);
+        return {};
+      }
+    }
+    COFFER_TRY(durable_commit());
+  }
+  return too_busy();
+}
+
+void Store::State::list_changed(const std::shared_ptr<OpenObject>& object) {
+  std::lock_guard lock(changed_mutex);
+  if (std::exchange(object->listed, true)) return;
+  changed_objects.push_back(object);
+}
+
+Status Store::State::relieve_pressure() {
+  if (parts.dirty_bytes <= kDirtyBytesMax) return {};
+  return flush_changed();
+}
+
+// Another envelope, under the current default, and no content. The KMS is asked with nothing locked.
+Status Store::State::reissue(const std::shared_ptr<OpenObject>& object) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::uint32_t generation = 0;
+    {
+      std::shared_lock lock(object->mutex);
+      generation = object->newest_generation();
+    }
+    COFFER_ASSIGN(const auto bucket, bucket_of(inodes.read(object->inode()).bucket));
+    COFFER_ASSIGN(auto subject, subject_of(*object, generation + 1));
+    subject.chunk_size = kChunkSize;
+    COFFER_ASSIGN(auto issued, keyring.issue(bucket.rule, subject, principal));
+    auto fresh = KeptEnvelope::issued(std::move(issued), bucket.rule_version);
+
+    Gate::Pass pass(gate);
+    std::unique_lock lock(object->mutex);
+    if (object->gone()) return no_such_file();
+    if (object->newest_generation() != generation) continue;
+    ContentRow row;
+    row.ino = object->ino();
+    row.envelope = fresh.encoded;
+    row.rule_version = fresh.rule_version;
+    row.seals_leased = fresh.seals_leased;
+    const auto old_file = object->file();
+    {
+      std::lock_guard catalog_lock(catalog.mutex());
+      Catalog::Savepoint savepoint(catalog);
+      if (old_file != 0) COFFER_TRY(catalog.add_garbage(old_file));
+      COFFER_TRY(catalog.remove_map_rows(object->ino(), 0));
+      COFFER_TRY(catalog.dequeue_reseal(object->ino()));
+      COFFER_TRY(catalog.put_content(row));
+      COFFER_TRY(savepoint.keep());
+    }
+    object->restart(std::move(fresh));
+    touch();
+    std::lock_guard garbage_lock(garbage_mutex);
+    if (old_file != 0) garbage_new.push_back(old_file);
+    return {};
+  }
+  return too_busy();
+}
+
+Status Store::State::truncate_to_zero(const std::shared_ptr<OpenObject>& object) {
+  const auto inode = inodes.read(object->inode());
+  COFFER_ASSIGN(const auto bucket, bucket_of(inode.bucket));
+  bool same_rule = false;
+  {
+    std::shared_lock lock(object->mutex);
+    same_rule = object->current().rule_version == bucket.rule_version && !object->next();
+  }
+  if (inode.size > 0 || !same_rule) return reissue(object);
+  Gate::Pass pass(gate);
+  const auto now = clock.wall_ns();
+  inodes.edit(object->inode(), [&](Inode& i) { i.mtime_ns = i.ctime_ns = now; });
+  touch();
+  return {};
+}
+
+Status Store::State::resize(InodeNumber ino, std::uint64_t size) {
+  COFFER_TRY(check_range(size, 0));
+  COFFER_ASSIGN(const auto target, object(ino));
+  if (size == 0) return truncate_to_zero(target);
+  return change_content(target, [&] { return target->resize(size); });
+}
+
+void Store::State::note_access(const InodeCache::Handle& handle) {
+  const auto inode = inodes.read(handle);
+  const auto now = clock.wall_ns();
+  if (inode.atime_ns > inode.mtime_ns && inode.atime_ns > inode.ctime_ns && now - inode.atime_ns < kRelatimeNs) return;
+  inodes.edit(handle, [&](Inode& i) { i.atime_ns = now; });
+  touch();
+}
+
+// --- verbs ---
+
+Status Store::open_object(InodeNumber ino, OpenFor purpose, bool truncate) {
+  auto& s = *state_;
+  COFFER_ASSIGN(const auto object, s.object(ino));
+  if (truncate) {
+    COFFER_TRY(s.ready());
+    COFFER_TRY(s.checked(s.truncate_to_zero(object)));
+  } else {
+    COFFER_TRY(s.ensure_key(*object, Access::kOpen));
+  }
+  s.inodes.opened(ino);
+  if (purpose == OpenFor::kRead) s.note_access(object->inode());
+  return {};
+}
+
+Result<std::size_t> Store::read(InodeNumber ino, std::uint64_t offset, MutableBytes into) {
+  auto& s = *state_;
+  COFFER_ASSIGN(const auto object, s.object(ino));
+  COFFER_TRY(s.ensure_key(*object, Access::kRead));
+  s.note_access(object->inode());
+  const auto size = s.inodes.read(object->inode()).size;
+  if (offset >= size) return std::size_t{0};
+  const auto wanted = std::min<std::uint64_t>(into.size(), size - offset);
+  {
+    std::shared_lock lock(object->mutex);
+    if (object->loaded(offset, wanted)) return object->read(offset, into.first(wanted));
+  }
+  std::unique_lock lock(object->mutex);
+  COFFER_TRY(object->load(offset, wanted));
+  return object->read(offset, into.first(wanted));
+}
+
+Status Store::write(InodeNumber ino, std::uint64_t offset, BytesView bytes) {
+  auto& s = *state_;
+  COFFER_TRY(s.ready());
+  if (bytes.empty()) return {};
+  COFFER_TRY(check_range(offset, bytes.size()));
+  COFFER_ASSIGN(const auto object, s.object(ino));
+  COFFER_TRY(s.relieve_pressure());
+  COFFER_TRY(s.claim_space(bytes.size()));
+  return s.checked(s.change_content(object, [&] { return object->write(offset, bytes); }));
+}
+
+Status Store::fallocate(InodeNumber ino, FallocateMode mode, std::uint64_t offset, std::uint64_t size) {
+  auto& s = *state_;
+  COFFER_TRY(s.ready());
+  if (size == 0) return Error{Code::kInvalidArgument, "nothing to allocate"};
+  COFFER_TRY(check_range(offset, size));
+  COFFER_ASSIGN(const auto object, s.object(ino));
+  const bool allocates = mode == FallocateMode::kAllocate || mode == FallocateMode::kAllocateKeepSize;
+  const bool grows = mode == FallocateMode::kAllocate || mode == FallocateMode::kZero;
+  if (allocates) COFFER_TRY(s.claim_space(size));
+  return s.checked(s.change_content(object, [&]() -> Result<Progress> {
+    if (!allocates) {
+      COFFER_ASSIGN(const auto punched, object->punch(offset, size));
+      if (punched == Progress::kNeedsDurableCommit) return punched;
+    }
+    if (!grows || offset + size <= s.inodes.read(object->inode()).size) return Progress::kDone;
+    return object->resize(offset + size);
+  }));
+}
+
+Result<std::uint64_t> Store::seek(InodeNumber ino, std::uint64_t offset, SeekFor what) {
+  auto& s = *state_;
+  const Error behind{Code::kNotFound, "nothing there"};
+  COFFER_ASSIGN(const auto object, s.object(ino));
+  std::unique_lock lock(object->mutex);
+  if (offset >= s.inodes.read(object->inode()).size) return behind;
+  switch (what) {
+    case SeekFor::kHole: return object->next_hole(offset);
+    case SeekFor::kData: break;
+  }
+  COFFER_ASSIGN(const auto data, object->next_data(offset));
+  if (!data) return behind;
+  return *data;
+}
+
+Result<std::uint64_t> Store::copy_range(InodeNumber from, std::uint64_t from_offset, InodeNumber to,
+                                        std::uint64_t to_offset, std::uint64_t size) {
+  SecretBytes buffer(std::min<std::uint64_t>(size, kCopyStep));
+  std::uint64_t done = 0;
+  while (done < size) {
+    const auto wanted = std::min<std::uint64_t>(size - done, buffer.size());
+    auto got = read(from, from_offset + done, buffer.span().first(wanted));
+    if (!got && done == 0) return std::move(got).error();
+    if (!got || *got == 0) break;
+    auto written = write(to, to_offset + done, buffer.view().first(*got));
+    if (!written && done == 0) return std::move(written).error();
+    if (!written) break;
+    done += *got;
+  }
+  return done;
+}
+
+}  // namespace coffer

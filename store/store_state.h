@@ -1,0 +1,178 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/limits.h"
+#include "store/gate.h"
+#include "store/open_objects.h"
+#include "store/store.h"
+
+namespace coffer {
+
+enum class Access { kOpen, kRead, kWrite };
+
+// What the source files of Store share. Lock order: an OpenObject's key_mutex, commit_mutex, gate, an OpenObject's
+// mutex, Catalog::mutex(), and then, each alone, the locks of the small tables below.
+struct Store::State {
+  State(Catalog& catalog_, Disk& disk_, Keyring& keyring_, const Clock& clock_, Log log_, Principal principal_)
+      : catalog(catalog_),
+        disk(disk_),
+        keyring(keyring_),
+        clock(clock_),
+        log(std::move(log_)),
+        principal(std::move(principal_)) {}
+
+  Catalog& catalog;
+  Disk& disk;
+  Keyring& keyring;
+  const Clock& clock;
+  const Log log;
+  const Principal principal;
+
+  DataFiles files{disk};
+  InodeCache inodes{catalog};
+  Numbers inode_numbers{catalog, "next_inode", kRootInode + 1};
+  Numbers file_numbers{catalog, "next_file", 1};
+  ObjectParts parts{catalog, files, inodes, file_numbers, clock};
+  OpenObjects objects;
+  Gate gate;
+
+  // --- store.cc ---
+  Status start();
+  Status sweep();
+  Status sweep_files();
+  Status ready() const;  // kPoisoned once an earlier failure took the promises away
+  void poison(const Error& why);
+  // Passes a verb's result on; a lost transaction poisons.
+  template <class T>
+  Result<T> checked(Result<T> result) {
+    if (!result && result.code() == Code::kPoisoned) poison(result.error());
+    return result;
+  }
+  // Something changed that the next commit must carry. Inside the Gate.
+  void touch() { ++changes; }
+  Status claim_space(std::uint64_t bytes);  // kNoSpace when only the reserve is left
+
+  std::atomic<bool> is_poisoned{false};
+  mutable std::mutex poison_mutex;
+  std::string poison_reason;
+  std::mutex space_mutex;
+  std::atomic<std::int64_t> space_left{0};  // of what was last seen to be free
+
+  // --- store_names.cc ---
+  Result<InodeCache::Handle> directory_locked(InodeNumber ino);
+  // A new inode under a name; `more` writes what belongs to it. Counts one reference if `refer`.
+  Result<Inode> add_child_locked(const InodeCache::Handle& parent, std::string_view name, Inode inode, bool refer,
+                                 const std::function<Status()>& more);
+  Result<Inode> new_inode(FileKind kind, const NewInode& attributes);
+  Result<Inode> make_file(InodeNumber parent, std::string_view name, const NewInode& attributes, bool open);
+  void unlinked_locked(const InodeCache::Handle& handle);  // its link count may have reached 0
+  Status reap(InodeNumber ino);                  // an inode without names and references goes; inside the Gate
+  Status reap_if_unreferenced(InodeNumber ino);  // as reap; outside of the Gate
+  Result<std::string> key_path_locked(InodeNumber directory);  // "" for a bucket, else "a/b/"
+  Result<bool> is_below_locked(InodeNumber ino, InodeNumber ancestor);
+
+  std::mutex unlinked_mutex;
+  std::unordered_set<InodeNumber> unlinked;            // without names, still referenced
+  std::unordered_map<InodeNumber, std::string> paths;  // of directories; guarded by Catalog::mutex()
+  std::atomic<std::uint64_t> inode_count{1};
+
+  // --- store_content.cc ---
+  Result<std::shared_ptr<OpenObject>> object(InodeNumber ino);
+  Result<std::shared_ptr<OpenObject>> object_locked(InodeNumber ino);
+  Status ensure_key(OpenObject& object, Access access);
+  Status ensure_cipher(OpenObject& object, const std::shared_ptr<const Envelope>& envelope, bool unlocked,
+                       Access access);
+  // Runs `change` inside the Gate with the object locked; again after a durable commit where it asks for one.
+  Status change_content(const std::shared_ptr<OpenObject>& object, const std::function<Result<Progress>()>& change);
+  Status reissue(const std::shared_ptr<OpenObject>& object);
+  Status truncate_to_zero(const std::shared_ptr<OpenObject>& object);
+  Status resize(InodeNumber ino, std::uint64_t size);
+  void note_access(const InodeCache::Handle& inode);  // relatime
+  void list_changed(const std::shared_ptr<OpenObject>& object);
+  Status relieve_pressure();
+
+  std::mutex changed_mutex;
+  std::vector<std::shared_ptr<OpenObject>> changed_objects;  // to be flushed and written out by the next commit
+
+  // --- store_buckets.cc ---
+  Result<Bucket> bucket_of(InodeNumber bucket);
+  Result<Bucket> bucket_locked(InodeNumber bucket);
+  Result<Inode> make_bucket(const BucketName& name, const NewInode& attributes, bool refer);
+  void note_modified(OpenObject& object);  // joins the reseal queue if it is under an older default; inside the Gate
+
+  std::mutex buckets_mutex;
+  std::unordered_map<InodeNumber, Bucket> buckets;
+
+  // --- store_keys.cc ---
+  bool held(const std::string& kms_key_arn) const;
+  mutable std::mutex held_mutex;
+  std::set<std::string> held_keys;
+  std::vector<std::shared_ptr<OpenObject>> under(const std::string& kms_key_arn);
+
+  // --- store_reseal.cc ---
+  Result<bool> reseal_one(InodeNumber ino);
+  Result<bool> begin_reseal(const std::shared_ptr<OpenObject>& object, const Bucket& bucket);
+  Status dequeue(InodeNumber ino);
+  Status dequeue_unless_due(OpenObject& object);
+  Status postpone(InodeNumber ino, const Error& why);
+  Result<Subject> subject_of(const OpenObject& object, std::uint32_t generation);
+  mutable std::mutex reseal_mutex;
+  std::unordered_map<InodeNumber, std::int64_t> postponed;  // until this monotonic time
+  std::uint64_t resealed = 0;
+
+  // --- store_commit.cc ---
+  // kRound begins a durable commit; kCarry says in the log that the round's data files are synced; kCheckpoint is a
+  // whole durable commit, with its syncs inside the freeze, and a checkpoint.
+  enum class Commit { kSoft, kRound, kCarry, kCheckpoint };
+  struct Frozen {
+    CommitPoint point;
+    DataFiles::Batch unsynced;
+    std::uint64_t changes = 0, round = 0;
+    std::string digest;
+  };
+  Result<Frozen> commit(Commit kind);  // commit_mutex is held
+  Status flush_changed();              // before the freeze, so that little is left for it
+  Status flush_frozen();
+  Status write_out_frozen();
+  Result<Frozen> commit_frozen(Commit kind, DataFiles::Batch unsynced);
+  Status run_round();
+  void end_round(const Frozen& frozen);
+  Status durable_commit();
+  Status checkpoint();
+
+  std::function<Status()> hook = [] { return Status(); };
+  std::mutex commit_mutex;  // one commit at a time; hook, and the four below
+  std::vector<std::shared_ptr<OpenObject>> unsettled, in_round;
+  CommitPoint synced;  // up to here all data files are synced
+  std::uint64_t recorded_inodes = 0;
+  std::atomic<std::uint64_t> changes{0}, committed_changes{0}, durable_changes{0};
+  std::atomic<bool> pin_next{false};
+  std::atomic<std::uint64_t> durable_point{0};
+
+  std::mutex rounds_mutex;  // the durable commits: all below
+  std::condition_variable round_ended;
+  std::uint64_t rounds_started = 0, rounds_finished = 0;
+  bool round_running = false;
+  Status round_status;
+
+  mutable std::mutex state_mutex;
+  CommitState commit_state;
+
+  std::mutex garbage_mutex;
+  std::vector<std::uint64_t> garbage_new, garbage_in_round;  // data files no state names once these are durable
+  std::deque<std::uint64_t> garbage_ready;
+  std::deque<std::weak_ptr<OpenObject>> punchable;
+};
+
+Status check_name(std::string_view name);
+Error no_such_file();
+
+}  // namespace coffer
