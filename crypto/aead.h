@@ -12,8 +12,8 @@ inline constexpr std::size_t kTagSize = 16;
 inline constexpr std::size_t kSealSize = kNonceSize + kTagSize;  // nonce, then tag; per layer
 
 // Authenticated encryption, detached: the ciphertext is as long as the plaintext, and the seal (nonce and tag of each
-// layer, inner layer first) goes wherever the caller keeps it. AES-256-GCM, SP 800-38D. Holds its key; picks its own nonce with
-// getrandom at the moment of sealing. Thread-safe. plain and cipher may be the same bytes, or not overlap.
+// layer, inner layer first) goes wherever the caller keeps it. AES-256-GCM, SP 800-38D. Holds its key; picks its own
+// nonce with getrandom at the moment of sealing. Thread-safe. plain and cipher may be the same bytes, or not overlap.
 class Aead {
  public:
   virtual ~Aead() = default;

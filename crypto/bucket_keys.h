@@ -8,11 +8,11 @@
 
 namespace coffer {
 
-// A Kms in front of a Kms: S3's Bucket Keys. generate_data_key makes each object's key from one bucket-level key, which the
-// Kms behind makes and opens at most once per lifetime (limits.h: seconds and uses) for each bucket, key ARN and principal;
-// the bucket is told by the context's aws:s3:arn. The blob it returns holds the bucket-level key's own blob, so a reader
-// needs nothing else, and needs one call of the Kms behind for all objects of one bucket-level key. Thread-safe; no lock is held
-// across a call of the Kms behind.
+// A Kms in front of a Kms: S3's Bucket Keys. generate_data_key makes each object's key from one bucket-level key, which
+// the Kms behind makes and opens at most once per lifetime (limits.h: seconds and uses) for each bucket, key ARN and
+// principal; the bucket is told by the context's aws:s3:arn. The blob it returns holds the bucket-level key's own blob,
+// so a reader needs nothing else, and needs one call of the Kms behind for all objects of one bucket-level key.
+// Thread-safe; no lock is held across a call of the Kms behind.
 class BucketKeys final : public Kms {
  public:
   BucketKeys(Kms& behind, const AeadSuite& suite, const Clock& clock);

@@ -29,8 +29,8 @@ struct Envelope {
   std::uint32_t generation = 0;  // counts the object's envelopes from 1
   std::uint32_t chunk_size = 0;
   SseAlgorithm algorithm = SseAlgorithm::kAes256;
-  std::string context_arn;       // aws:s3:arn when it was made: object ARN, or bucket ARN under a Bucket Key
-  std::string kms_key_arn;       // empty under AES256
+  std::string context_arn;            // aws:s3:arn when it was made: object ARN, or bucket ARN under a Bucket Key
+  std::string kms_key_arn;            // empty under AES256
   std::vector<EnvelopeLayer> layers;  // inner first; one, or two under aws:kms:dsse
 
   bool bucket_key() const { return !layers.empty() && layers[0].source == KeySource::kBucketKey; }

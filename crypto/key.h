@@ -13,9 +13,9 @@ class Key {
  public:
   static constexpr std::size_t kSize = 32;
 
-  static Key random();                       // getrandom(2)
-  static Key copy_of(BytesView bytes);       // exactly 32 bytes, asserted; the caller wipes its own
-  static Key zero();                         // to be filled through span()
+  static Key random();                  // getrandom(2)
+  static Key copy_of(BytesView bytes);  // exactly 32 bytes, asserted; the caller wipes its own
+  static Key zero();                    // to be filled through span()
 
   Key(Key&& other) noexcept;
   Key& operator=(Key&& other) noexcept;
@@ -23,7 +23,7 @@ class Key {
   Key& operator=(const Key&) = delete;
   ~Key();
 
-  Key duplicate() const;                     // the one, visible, way to have it twice
+  Key duplicate() const;  // the one, visible, way to have it twice
   BytesView view() const { return {cell_, kSize}; }
   MutableBytes span() { return {cell_, kSize}; }
 

@@ -15,7 +15,7 @@ namespace coffer {
 struct WrappedMaterial {
   std::string material_id;  // 64 hex digits
   std::int64_t created_ns = 0;
-  Bytes wrapped;            // salt 32, nonce 12, tag 16, ciphertext 32 (docs/FORMAT.md)
+  Bytes wrapped;  // salt 32, nonce 12, tag 16, ciphertext 32 (docs/FORMAT.md)
 };
 
 struct KmsKeyRecord {
@@ -23,8 +23,8 @@ struct KmsKeyRecord {
   std::vector<WrappedMaterial> materials;  // oldest first; the last is current. Empty once deleted
 };
 
-// Where the KMS keeps its keys; the store's catalog implements it. Thread-safe. A save is part of the store's next commit; who
-// promises durability to a caller asks the store for a durable commit afterwards.
+// Where the KMS keeps its keys; the store's catalog implements it. Thread-safe. A save is part of the store's next
+// commit; who promises durability to a caller asks the store for a durable commit afterwards.
 class KmsRecords {
  public:
   virtual ~KmsRecords() = default;
@@ -33,7 +33,8 @@ class KmsRecords {
   virtual Result<std::map<std::string, std::uint64_t>> load_call_counts() = 0;  // by KMS operation name
   virtual Status save_key(const KmsKeyRecord& record) = 0;                      // insert or replace
   virtual Status save_alias(const KeyAlias& alias) = 0;
-  virtual Status save_call_counts(const std::map<std::string, std::uint64_t>& counts) = 0;  // totals since the store was made
+  virtual Status save_call_counts(
+      const std::map<std::string, std::uint64_t>& counts) = 0;  // totals since the store was made
 };
 
 }  // namespace coffer

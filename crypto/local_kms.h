@@ -57,7 +57,7 @@ class LocalKms final : public Kms {
   Status delete_expired();  // drops the material of keys whose window has passed; called at start and hourly
 
   std::map<std::string, std::uint64_t> call_counts() const;  // since the store was made
-  Status save_call_counts();                                 // called before each commit of the store; no-op when nothing changed
+  Status save_call_counts();  // called before each commit of the store; no-op when nothing changed
 
  private:
   struct State;

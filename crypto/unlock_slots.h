@@ -24,13 +24,14 @@ enum class SlotKind { kPassphrase, kKeyFile, kRecovery };
 struct UnlockSlot {
   std::string id;  // a UUID
   SlotKind kind = SlotKind::kKeyFile;
-  std::uint64_t argon2_ops = 0;     // passphrase: Argon2id passes, at least 3
-  std::uint64_t argon2_bytes = 0;   // passphrase: at least 64 MiB
-  Bytes salt;                       // passphrase: 16 bytes
-  Bytes wrapped;                    // 92 bytes
+  std::uint64_t argon2_ops = 0;    // passphrase: Argon2id passes, at least 3
+  std::uint64_t argon2_bytes = 0;  // passphrase: at least 64 MiB
+  Bytes salt;                      // passphrase: 16 bytes
+  Bytes wrapped;                   // 92 bytes
 };
 
-// STORE/keyslots.json: the store's id and its slots. Public; the catalog holds its hash, so that an older file is refused.
+// STORE/keyslots.json: the store's id and its slots. Public; the catalog holds its hash, so that an older file is
+// refused.
 class UnlockSlots {
  public:
   // One slot, a new random root key.
