@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr JsonMembers::Sizes kKeyIdSizes{1, 2048};
+constexpr JsonMembers::Sizes kKeyIdSizes{1, kKmsKeyNameMax};
 constexpr JsonMembers::Sizes kAliasSizes{1, 256};
 constexpr JsonMembers::Sizes kDescriptionSizes{0, 8192};
 constexpr JsonMembers::Sizes kBlobSizes{1, 6144};

@@ -6,11 +6,10 @@
 #include "admin/body_digests.h"
 #include "admin/s3_xml.h"
 #include "base/encoding.h"
+#include "base/limits.h"
 
 namespace coffer {
 namespace {
-
-constexpr std::size_t kBucketsPerPageMax = 10'000;  // S3's own
 
 HttpResponse xml_response(std::string body) { return {200, {{"Content-Type", "application/xml"}}, std::move(body)}; }
 

@@ -7,13 +7,13 @@
 #include "admin/timestamps.h"
 #include "admin/xml_reader.h"
 #include "base/encoding.h"
+#include "base/limits.h"
 
 namespace coffer {
 namespace {
 
 constexpr std::string_view kDeclaration = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 constexpr std::string_view kNamespaceAttribute = " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
-constexpr std::size_t kKmsKeySizeMax = 2048;  // KMS: KeyId has 1 to 2048 characters
 
 // ---- reading ----
 
@@ -26,7 +26,7 @@ std::optional<bool> parse_boolean(std::string_view text) {
 // The key's name is stored as it is, so it must be meant as it is: blanks around it are refused, not trimmed (PBE-57).
 std::optional<std::string> parse_kms_key(pugi::xml_node node) {
   auto text = xml_text(node);
-  if (!text || text->empty() || text->size() > kKmsKeySizeMax || trim(*text).size() != text->size())
+  if (!text || text->empty() || text->size() > kKmsKeyNameMax || trim(*text).size() != text->size())
     return std::nullopt;
   return text;
 }

@@ -85,6 +85,12 @@ HttpResponse json_response(JsonAnswer answer) {
   return response;
 }
 
+std::string_view known_method(std::string_view method) {
+  for (const std::string_view known : {"GET", "PUT", "POST", "HEAD", "DELETE"})
+    if (method == known) return known;
+  return "-";
+}
+
 bool names_directory_bucket(const S3Target& target) {
   const auto bucket = BucketName::parse(target.bucket);
   return bucket.ok() && bucket->is_directory_bucket();
@@ -160,6 +166,7 @@ Server::Outcome Server::serve_json(const HttpRequest& request, std::string_view 
 // Neither targets nor headers are written: they may name objects, or hold what a stranger wants in the log.
 void Server::log(const HttpRequest& request, const Outcome& outcome) const {
   std::string line = "admin: ";
+  line.append(known_method(request.method)).append(" ");
   line.append(outcome.operation).append(" ").append(std::to_string(outcome.response.status));
   line.append(" key=").append(outcome.access_key_id);
   line.append(" uid=").append(request.peer_uid ? std::to_string(*request.peer_uid) : "-");

@@ -104,6 +104,8 @@ inline constexpr std::size_t kHeaderSizeMax = 32 * 1024;     // request line and
 inline constexpr std::size_t kBodyDrainedMax = 1 << 20;      // of a refused body, so that its sender hears the answer
 inline constexpr std::int64_t kClockSkewSeconds = 15 * 60;   // AUTH-04
 inline constexpr std::size_t kXmlDepthMax = 16;              // the schema has 5
+inline constexpr std::size_t kKmsKeyNameMax = 2048;          // KMS: KeyId has 1 to 2048 characters
+inline constexpr std::size_t kBucketsPerPageMax = 10'000;    // S3: max-buckets
 inline constexpr int kJsonDepthMax = 16;                     // KMS's deepest request has 3
 inline constexpr std::size_t kCredentialsFileMax = 64 * 1024;  // some hundred access keys
 

@@ -131,10 +131,11 @@ TEST(Server, LogsWhoDidWhatAndNoNames) {
   room.s3("GET", "/docs/secret-name");
   room.kms_call("CreateKey", "{\"Description\":\"private\"}");
   room.server.handle(room.request("GET", "/docs\nadmin: forged"));
-  EXPECT_EQ(room.log_lines, (std::vector<std::string>{
-                                "admin: PutBucketEncryption 200 key=AKIAIOSFODNN7EXAMPLE uid=1000",
-                                "admin: - 501 key=AKIAIOSFODNN7EXAMPLE uid=-",
-                                "admin: CreateKey 200 key=AKIAIOSFODNN7EXAMPLE uid=-", "admin: - 403 key=- uid=-"}));
+  EXPECT_EQ(room.log_lines,
+            (std::vector<std::string>{"admin: PUT PutBucketEncryption 200 key=AKIAIOSFODNN7EXAMPLE uid=1000",
+                                      "admin: GET - 501 key=AKIAIOSFODNN7EXAMPLE uid=-",
+                                      "admin: POST CreateKey 200 key=AKIAIOSFODNN7EXAMPLE uid=-",
+                                      "admin: GET - 403 key=- uid=-"}));
 }
 
 TEST(Server, ErrorsRepeatingHostileTextStayWellFormed) {
@@ -219,6 +220,15 @@ TEST_F(OverSocket, ALongMessageIsRefusedAndChangesNothing) {  // PBE-50
   EXPECT_EQ(response.status, 400);
   EXPECT_EQ(element(response.body, "Code"), "MaxMessageLengthExceeded");
   EXPECT_TRUE(client.ended());
+  EXPECT_EQ(room_.buckets.changes, 0);
+}
+
+TEST_F(OverSocket, ABodyWithoutALengthIsNotTaken) {  // PBE-52
+  auto request = room_.request("PUT", "/docs?encryption");
+  std::erase_if(request.headers, [](const auto& header) { return header.name == "Content-Length"; });
+  RawClient client(socket_.path());
+  client.send(wire(room_.signed_request(request)) + kKms);
+  EXPECT_EQ(client.read_response().status, 411);
   EXPECT_EQ(room_.buckets.changes, 0);
 }
 
