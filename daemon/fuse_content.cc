@@ -22,7 +22,6 @@ void open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* handle) {
   if (!opened.ok()) return reply_error(req, opened.error());
   const int flags = handle->flags;
   if (FuseDevice::request_kills_privileges()) state.drop_privileges(ino);
-  if (purpose == OpenFor::kRead) state.touch(ino);
   handle->keep_cache = 1;
   state.opened(ino, flags);
   if (fuse_reply_open(req, handle) == -ENOENT) {  // nobody waits for it any more
@@ -46,7 +45,6 @@ void read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, fuse_file_i
   const Result<std::size_t> got =
       state.store.read(ino, static_cast<std::uint64_t>(offset), MutableBytes(buffer).first(size));
   if (!got.ok()) return reply_error(req, got.error());
-  state.touch(ino);
   fuse_reply_buf(req, reinterpret_cast<const char*>(buffer.data()), *got);
 }
 

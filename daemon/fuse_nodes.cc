@@ -22,7 +22,6 @@ std::uint32_t type_bits(FileKind kind) {
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
-constexpr std::int64_t kRelatime = 24 * 3600 * kSecond;
 constexpr std::uint32_t kRootMode = 0755;
 constexpr std::string_view kCapabilities = "security.capability";
 
@@ -165,21 +164,6 @@ void FuseShell::State::drop_privileges(InodeNumber ino) {
   if (const Result<Inode> after = set_attributes(*this, ino, {}, /*kill_privileges=*/true); !after.ok()) {
     log(LogLevel::kWarning, "a write could not take set-user-id away: " + after.error().message);
   }
-}
-
-void FuseShell::State::touch(InodeNumber ino) {
-  if (!options.access_times) return;
-  const Result<Inode> inode = store.get(ino);
-  const std::int64_t now = clock.wall_ns();
-  if (!inode.ok() ||
-      (inode->atime_ns > inode->mtime_ns && inode->atime_ns > inode->ctime_ns && now - inode->atime_ns < kRelatime)) {
-    return;
-  }
-  InodeChange change;
-  change.atime_ns = now;
-  change.ctime_ns = inode->ctime_ns;  // reading is not a change of the inode
-  // A read is a read where its time cannot be kept.
-  static_cast<void>(store.change(ino, change));
 }
 
 void add_node_handlers(fuse_lowlevel_ops& table) {

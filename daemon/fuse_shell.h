@@ -14,14 +14,13 @@ namespace coffer {
 
 // The mount: libfuse's low-level requests, answered by Store's verbs. A node's id is its inode number; a handle holds
 // nothing. Decides what is decided between kernel and Store: umask, set-group-id directories, access control lists,
-// privileges that a write takes away, access times. Serves with a few threads of its own.
+// privileges that a write takes away. Serves with a few threads of its own.
 class FuseShell final : public KernelCache {
  public:
   struct Options {
     std::string store, dir;                  // absolute; store is the mount's source
     std::vector<std::string> mount_options;  // for libfuse, one each, escaped as after -o
     std::uint32_t poll_us = 0;
-    bool access_times = true;  // relatime; false under -o noatime
   };
 
   // Mounts; requests wait until start(). kInvalidArgument for options libfuse does not know, kIo where mounting fails.

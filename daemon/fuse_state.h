@@ -34,7 +34,6 @@ struct FuseShell::State {
   struct stat to_stat(const Inode& inode) const;
   fuse_entry_param to_entry(const Inode& inode) const;
   void drop_privileges(InodeNumber ino);  // set-user-id, set-group-id and file capabilities, as a write does
-  void touch(InodeNumber ino);            // relatime
 
   Store& store;
   const Clock& clock;

@@ -71,9 +71,7 @@ Status KmsKeyControl::end_key(std::string_view key, const std::function<Status()
   users_.wipe(arn);
   COFFER_TRY(switch_state());
   users_.drop_pages(arn);
-  // An object created while the state changed had its key from before.
-  COFFER_TRY(users_.seal_dirty(arn));
-  users_.wipe(arn);
+  users_.wipe(arn);  // an object created while the state changed had its key from before
   return make_durable_();
 }
 

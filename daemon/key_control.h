@@ -18,7 +18,8 @@ class KeyUsers {
   virtual void hold(const std::string& key_arn) = 0;        // no new opens, no uncached reads
   virtual void drop_pages(const std::string& key_arn) = 0;  // the kernel writes back what is dirty, forgets the rest
   virtual Status seal_dirty(const std::string& key_arn) = 0;
-  virtual void wipe(const std::string& key_arn) = 0;  // data keys, decrypted chunks and Bucket Keys leave memory
+  virtual void wipe(
+      const std::string& key_arn) = 0;  // seals what is left; data keys, decrypted chunks and Bucket Keys leave memory
   virtual void release(const std::string& key_arn) = 0;
 };
 

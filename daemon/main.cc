@@ -77,7 +77,7 @@ AdminSocket::Place socket_place(const DaemonOptions& options, const std::string&
 }
 
 FuseShell::Options shell_options(const DaemonOptions& options, const std::string& store, const std::string& dir) {
-  return {store, dir, options.mount_options, options.poll_us, options.access_times};
+  return {store, dir, options.mount_options, options.poll_us};
 }
 
 // Serves until the mount ends or a signal comes; then everything answered is durable, or the error says that it is not.

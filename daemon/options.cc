@@ -67,7 +67,6 @@ Status take_mount_option(const std::string& option, DaemonOptions& options) {
   }
   if (name == "uid-map") return wrong("-o uid-map= is not available in this version: leave it out");
   if (name == "fsname" || name == "subtype") return wrong("-o " + name + "= is the store's own: leave it out");
-  if (name == "noatime") options.access_times = false;
   options.mount_options.push_back(option);
   return {};
 }

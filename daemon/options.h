@@ -25,7 +25,6 @@ struct DaemonOptions {
   std::vector<std::string> mount_options;  // for libfuse, one each, escapes kept
   std::optional<Principal> principal;      // whose keys the mount uses; else the account's root
   std::uint32_t poll_us = 0;
-  bool access_times = true;
 };
 
 struct HelpText {
