@@ -4,10 +4,7 @@
 namespace coffer {
 namespace {
 
-constexpr int kRowBits = 24;
-
-// Every number of an inode's map rows lies between first_row(ino) and first_row(ino) + kMapRowMax.
-std::uint64_t map_id(InodeNumber ino, std::uint32_t row) { return ino << kRowBits | row; }
+std::uint64_t map_id(InodeNumber ino, std::uint32_t row) { return ino << kMapRowBits | row; }
 
 std::optional<Bytes> optional_blob_at(Query& row, int column) {
   if (row.is_null(column)) return std::nullopt;

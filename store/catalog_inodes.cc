@@ -112,15 +112,28 @@ Status Catalog::update_inode(const Inode& i) {
   return {};
 }
 
+// Asks what there is before it deletes: most inodes have one row in one other table, and a look costs a fraction of a
+// deletion that finds nothing.
 Status Catalog::remove_inode(InodeNumber ino) {
-  COFFER_ASSIGN(auto removed, inode(ino));
-  if (removed.kind == FileKind::kFile) {
-    COFFER_TRY(state_->query("DELETE FROM contents WHERE ino = ?1", ino).run());
-    COFFER_TRY(remove_map_rows(ino, 0));
-    COFFER_TRY(dequeue_reseal(ino));
+  const auto first_map_id = ino << kMapRowBits, last_map_id = first_map_id | kMapRowMax;
+  bool content = false, symlink = false, xattrs = false, maps = false, reseal = false;
+  {
+    auto row = state_->query(
+        "SELECT EXISTS(SELECT 1 FROM contents WHERE ino = ?1), EXISTS(SELECT 1 FROM symlinks WHERE ino = ?1),"
+        " EXISTS(SELECT 1 FROM xattrs WHERE ino = ?1), EXISTS(SELECT 1 FROM maps WHERE id BETWEEN ?2 AND ?3),"
+        " EXISTS(SELECT 1 FROM reseal WHERE ino = ?1) FROM inodes WHERE ino = ?1",
+        ino, first_map_id, last_map_id);
+    COFFER_ASSIGN(bool found, row.step());
+    if (!found) return Error{Code::kNotFound, "no inode has this number"};
+    int column = 0;
+    for (auto* there : {&content, &symlink, &xattrs, &maps, &reseal}) *there = row.number(column++, 1) == 1;
+    COFFER_TRY(row.sound());
   }
-  if (removed.kind == FileKind::kSymlink) COFFER_TRY(state_->query("DELETE FROM symlinks WHERE ino = ?1", ino).run());
-  COFFER_TRY(state_->query("DELETE FROM xattrs WHERE ino = ?1", ino).run());
+  if (content) COFFER_TRY(state_->query("DELETE FROM contents WHERE ino = ?1", ino).run());
+  if (symlink) COFFER_TRY(state_->query("DELETE FROM symlinks WHERE ino = ?1", ino).run());
+  if (xattrs) COFFER_TRY(state_->query("DELETE FROM xattrs WHERE ino = ?1", ino).run());
+  if (maps) COFFER_TRY(remove_map_rows(ino, 0));
+  if (reseal) COFFER_TRY(dequeue_reseal(ino));
   return state_->query("DELETE FROM inodes WHERE ino = ?1", ino).run();
 }
 

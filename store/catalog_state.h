@@ -35,6 +35,8 @@ struct Catalog::State {
 };
 
 inline constexpr std::uint64_t kFormatVersion = 1;
+inline constexpr int kMapRowBits = 24;  // of a map row's id; the inode is above them
+static_assert(kMapRowMax == (1U << kMapRowBits) - 1);
 
 Status make_tables(Statements& statements);
 

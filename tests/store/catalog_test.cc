@@ -64,6 +64,15 @@ class CatalogTest : public ::testing::Test {
     ASSERT_EQ(error, nullptr) << error << " in " << sql;
   }
 
+  std::uint64_t page_count() {
+    sqlite3_stmt* statement = nullptr;
+    sqlite3_prepare_v2(catalog_->database().connection(), "PRAGMA page_count", -1, &statement, nullptr);
+    EXPECT_EQ(sqlite3_step(statement), SQLITE_ROW);
+    const auto pages = static_cast<std::uint64_t>(sqlite3_column_int64(statement, 0));
+    sqlite3_finalize(statement);
+    return pages;
+  }
+
   Bucket bucket(InodeNumber ino, std::string_view name) {
     return {ino, *BucketName::parse(name), realm_.account, /*created_ns=*/7, SseRule{}, /*rule_version=*/1};
   }
@@ -669,11 +678,11 @@ TEST_F(CatalogTest, EveryDamagedPageIsNamed) {
   }
   commit();
   ASSERT_TRUE(catalog_->database().checkpoint_rest().ok());
+  const auto pages = page_count();  // the file may have room for more
+  ASSERT_GT(pages, 10U);
   catalog_.reset();
   const auto whole = disk_.snapshot();
-  const auto size = whole.at("coffer.db").size();
-  ASSERT_GT(size, 10 * kPageSize);
-  for (std::uint64_t page = 0; page < size / kPageSize; ++page) {
+  for (std::uint64_t page = 0; page < pages; ++page) {
     disk_.restore(whole);
     disk_.flip_bit("coffer.db", page * kPageSize + 1234);
     auto opened = Catalog::open(disk_, keys_, suite_, "boot");
