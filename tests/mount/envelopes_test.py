@@ -1,16 +1,13 @@
 """Which default an object is sealed under, and how that shows."""
 
 import errno
-import json
 import os
 import subprocess
-import sys
-import unittest
 
-from mounted import (BUCKET_KEY, KMS_KEY_ID, SSE, MountTest, coffer, content, main, read_file, run, wait_for, write_file)
+from mounted import (BUCKET_KEY, COFFER, KMS_KEY_ID, SSE, MountTest, content, main, read_file, run, wait_for, write_file)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-READER = os.path.join(HERE, os.pardir, "format_reader")
+READER = os.path.join(HERE, os.pardir, "format_reader", "coffer_reader.py")
 
 
 def xattrs(path):
@@ -120,7 +117,7 @@ class Defaults(MountTest):
         self.at.unmount()
         for bucket in online:
             for name, size in (("small", 1000), ("large", 100_000)):
-                done = subprocess.run([coffer_path(), "cat", self.at.store, f"{bucket}/{name}"], stdout=subprocess.PIPE,
+                done = subprocess.run([COFFER, "cat", self.at.store, f"{bucket}/{name}"], stdout=subprocess.PIPE,
                                       stdin=subprocess.DEVNULL, check=True)
                 self.assertEqual(done.stdout, content(bucket, size))
             self.assertEqual(self.at.inspect_offline(f"{bucket}/large"), online[bucket])
@@ -128,20 +125,14 @@ class Defaults(MountTest):
     def test_an_independent_reader_decrypts_an_object_of_each_scheme(self):
         self.schemes()
         self.at.unmount()
-        programs = [name for name in sorted(os.listdir(READER)) if name.endswith(".py") and "test" not in name]
-        reader = os.path.join(READER, programs[0])
+        key = os.path.join(self.at.store, "unlock.key")
         for bucket in ("fresh", "kms-bucket", "kms-plain", "dsse-bucket"):
             for name, size in (("small", 1000), ("large", 100_000)):
                 with self.subTest(bucket=bucket, name=name):
-                    done = subprocess.run(["/usr/bin/python3", reader, self.at.store, f"{bucket}/{name}"],
+                    done = subprocess.run(["/usr/bin/python3", READER, self.at.store, key, f"{bucket}/{name}"],
                                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
                     self.assertEqual(done.returncode, 0, done.stderr.decode())
                     self.assertEqual(done.stdout, content(bucket, size))
-
-
-def coffer_path():
-    from mounted import COFFER
-    return COFFER
 
 
 class Changes(MountTest):
