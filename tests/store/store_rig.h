@@ -1,0 +1,122 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <random>
+#include <string>
+
+#include "base/clock.h"
+#include "crypto/bucket_keys.h"
+#include "crypto/keyring.h"
+#include "crypto/local_kms.h"
+#include "store/catalog.h"
+#include "store/store.h"
+#include "tests/support/simulated_disk.h"
+
+namespace coffer::testing {
+
+// A whole store on a disk in memory: it can be closed, killed, cut off from power, and opened again.
+class StoreRig {
+ public:
+  explicit StoreRig(std::uint64_t seed = 1) : disk(seed), keys_(Key::random(), StoreId{1, 2, 3}) {
+    catalog_ = *Catalog::create(disk, keys_, suite(), realm(), boot());
+    finish_opening();
+  }
+  ~StoreRig() { drop(); }
+
+  static const AeadSuite& suite() {
+    static const AeadSuite kSuite = *AeadSuite::detect();
+    return kSuite;
+  }
+  static Realm realm() { return {*AccountId::parse("000000000000"), *Region::parse("us-east-1")}; }
+  static Principal principal() { return Principal::root_of(realm().account); }
+
+  Store& store() { return *store_; }
+  Catalog& catalog() { return *catalog_; }
+  LocalKms& kms() { return *kms_; }
+  Keyring& keyring() { return *keyring_; }
+  BucketKeys& bucket_keys() { return *bucket_keys_; }
+
+  void drop() {
+    store_.reset();
+    keyring_.reset();
+    bucket_keys_.reset();
+    kms_.reset();
+    catalog_.reset();
+  }
+  Status try_open() {
+    auto catalog = Catalog::open(disk, keys_, suite(), boot());
+    if (!catalog) return std::move(catalog).error();
+    catalog_ = *std::move(catalog);
+    return try_finish_opening();
+  }
+  void open() {
+    const auto opened = try_open();
+    ASSERT_TRUE(opened.ok()) << opened.error().message;
+  }
+  void reopen() {
+    drop();
+    open();
+  }
+  // The process ends without a word; what it wrote stays.
+  void kill() {
+    disk.kill();
+    drop();
+    disk.start();
+  }
+  // The power goes; another boot follows.
+  void crash(std::uint64_t seed) {
+    disk.crash(seed);
+    drop();
+    disk.start();
+    ++boots_;
+  }
+
+  SimulatedDisk disk;
+  ManualClock clock;
+
+ private:
+  std::string boot() const { return "boot " + std::to_string(boots_); }
+  void finish_opening() {
+    const auto opened = try_finish_opening();
+    ASSERT_TRUE(opened.ok()) << opened.error().message;
+  }
+  Status try_finish_opening() {
+    COFFER_ASSIGN(kms_, LocalKms::open(keys_, suite(), *catalog_, clock, realm()));
+    bucket_keys_ = std::make_unique<BucketKeys>(*kms_, suite(), clock);
+    keyring_ = std::make_unique<Keyring>(keys_, suite(), *kms_, *bucket_keys_);
+    COFFER_ASSIGN(store_, Store::open(*catalog_, disk, *keyring_, clock, log_nowhere(), principal()));
+    return {};
+  }
+
+  KeySchedule keys_;
+  int boots_ = 1;
+  std::unique_ptr<Catalog> catalog_;
+  std::unique_ptr<LocalKms> kms_;
+  std::unique_ptr<BucketKeys> bucket_keys_;
+  std::unique_ptr<Keyring> keyring_;
+  std::unique_ptr<Store> store_;
+};
+
+// The same bytes for the same seed.
+inline Bytes some_bytes(std::size_t size, std::uint64_t seed) {
+  std::mt19937_64 random(seed + 1);
+  Bytes bytes(size);
+  for (std::size_t i = 0; i < size; i += 8) {
+    const auto value = random();
+    for (std::size_t k = i; k < std::min(size, i + 8); ++k)
+      bytes[k] = static_cast<std::uint8_t>(value >> (8 * (k - i)));
+  }
+  return bytes;
+}
+
+inline Result<Bytes> read_all(Store& store, InodeNumber ino) {
+  COFFER_ASSIGN(const auto inode, store.get(ino));
+  Bytes bytes(inode.size + 10, 0xee);
+  COFFER_ASSIGN(const auto got, store.read(ino, 0, bytes));
+  bytes.resize(got);
+  return bytes;
+}
+
+}  // namespace coffer::testing
