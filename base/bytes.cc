@@ -4,7 +4,9 @@
 
 namespace coffer {
 
-void wipe(MutableBytes bytes) { explicit_bzero(bytes.data(), bytes.size()); }
+void wipe(MutableBytes bytes) {
+  if (!bytes.empty()) explicit_bzero(bytes.data(), bytes.size());  // an empty span may point nowhere
+}
 
 bool equal_constant_time(BytesView a, BytesView b) {
   if (a.size() != b.size()) return false;
