@@ -135,8 +135,8 @@ int end_of(pid_t child) {
 }  // namespace
 
 Result<int> start_daemon(const MountOptions& options, Console& console) {
-  COFFER_ASSIGN(const std::string daemon, find_daemon());
   COFFER_ASSIGN(const UnlockSecret secret, find_unlock(options.store, options.unlock));
+  COFFER_ASSIGN(const std::string daemon, find_daemon());
   COFFER_ASSIGN(HandedSecret handed, hand_over(secret));
   COFFER_ASSIGN(Pipe ready, make_pipe());
   auto arguments = daemon_arguments(daemon, options);
