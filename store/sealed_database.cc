@@ -151,6 +151,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     if (is_transaction_lost()) return lost_error();
     if (auto failure = log.broken()) return *failure;
     const std::uint64_t before = log.last();
+    reserved_ = 0;
     log.set_data_synced(data_synced.up_to.value, data_synced.this_commit);
     COFFER_TRY(writer_->commit());
     COFFER_TRY(writer_->begin());
@@ -162,6 +163,12 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
       if (lock.owns_lock()) (void)move_pin();
     }
     return last();
+  }
+
+  Status reserve(std::uint32_t pages) override {
+    COFFER_TRY(files_->reserve(reserved_ + pages));
+    reserved_ += pages;
+    return {};
   }
 
   Status sync_log() override { return files_->log().sync(); }
@@ -210,6 +217,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
   bool is_transaction_lost() const override { return !writer_->in_transaction(); }
 
   void abandon() override {
+    reserved_ = 0;
     if (!is_transaction_lost()) sqlite3_exec(writer_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
     // If it does not begin, is_transaction_lost() says so.
     (void)writer_->begin();
@@ -257,6 +265,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
   const std::unique_ptr<SealedFiles> files_;
   SealedVfs vfs_;
   std::unique_ptr<Connection> writer_;
+  std::uint32_t reserved_ = 0;  // pages, for the open transaction
 
   // Taken after the caller's lock, if that is held. Guards all below and is held through a checkpoint.
   std::mutex checkpoint_mutex_;

@@ -49,6 +49,10 @@ class SealedDatabase {
   };
   virtual Result<CommitPoint> commit(DataSynced data_synced) = 0;
 
+  // Before an operation of the open transaction: room for so many more changed pages, in the log and in coffer.db.
+  // kNoSpace costs nothing; a commit() without room loses the transaction.
+  virtual Status reserve(std::uint32_t pages) = 0;
+
   // After it, every commit up to the one last returned before the call survives power loss, as far as its data_synced
   // says.
   virtual Status sync_log() = 0;

@@ -59,6 +59,7 @@ Status SealedLog::prepare(const Superblock& block, std::string_view boot_id) {
   const MutableBytes view(stored);
   COFFER_TRY(next.cipher->seal(header_aad(block), content, view.last(kHeaderContentSize), view.first(kSealSize)));
   std::copy_n(stored.begin() + kNonceSize, kTagSize, next.header_tag.begin());
+  COFFER_TRY(make_room(kFramesOffset));
   COFFER_TRY(file_->pwrite(header_offset(block), stored));
   if (Status synced = file_->sync(); !synced) return break_with(std::move(synced).error());
   prepared_ = std::make_shared<const Generation>(std::move(next));
@@ -302,7 +303,7 @@ Status SealedLog::seal_frame(const FrameHead& head, BytesView content) {
 Status SealedLog::write_buffer() {
   if (auto failure = broken()) return *failure;
   const std::uint64_t at = frame_offset(generation_->block, written_);
-  if (Status room = make_room(at + buffer_.size()); !room) {
+  if (Status room = reserve(buffered()); !room) {
     forget_buffer();
     return room;
   }
@@ -316,12 +317,16 @@ Status SealedLog::write_buffer() {
   return {};
 }
 
+Status SealedLog::reserve(std::uint64_t frames) {
+  // And one to spare, for the mark with which a replay begins: a full disk must not keep a store from opening.
+  return make_room(frame_offset(generation_->block, written_ + frames + 1));
+}
+
 // Zeros rather than an allocation: over blocks that were written before, a synced commit is one flush, without the
 // journal of the file system below.
 Status SealedLog::make_room(std::uint64_t end) {
   if (room_ == 0) {
-    COFFER_ASSIGN(const std::uint64_t size, file_->size());
-    room_ = std::max(size, kFramesOffset);
+    COFFER_ASSIGN(room_, file_->size());
   }
   while (room_ < end) {
     COFFER_TRY(file_->pwrite(room_, Bytes(kLogGrowth)));

@@ -55,6 +55,9 @@ class SealedLog {
   // A frame without a page, to carry set_data_synced() when there is nothing to commit.
   Status append_mark();
 
+  // Room for so many frames in the next commit. kNoSpace leaves the log as it was.
+  Status reserve(std::uint64_t frames);
+
   // --- beside the writer ---
 
   Status read_frame(std::uint64_t sqlite_index, MutableBytes page);  // of a commit; kPageSize bytes

@@ -12,6 +12,8 @@ namespace {
 constexpr std::size_t kContentSize = kPageSize - kPageReserved;
 static_assert(kPageReserved == Xaes::kXaesSealSize);
 
+std::uint64_t round_up(std::uint64_t size) { return (size + kDatabaseGrowth - 1) / kDatabaseGrowth * kDatabaseGrowth; }
+
 std::uint64_t offset_of(std::uint32_t page) { return std::uint64_t{page - 1} * kPageSize; }
 
 }  // namespace
@@ -72,10 +74,22 @@ Status SealedPages::resize(std::uint32_t size) {
 }
 
 Status SealedPages::trim() {
-  const std::uint64_t size = std::uint64_t{pages()} * kPageSize;
+  const std::uint64_t kept = round_up(std::uint64_t{pages()} * kPageSize) + kDatabaseGrowth;
   COFFER_ASSIGN(const std::uint64_t stored, file_->size());
-  if (stored <= size) return {};
-  return file_->truncate(size);
+  if (stored <= kept) return {};
+  reserved_size_ = 0;
+  return file_->truncate(kept);
+}
+
+Status SealedPages::reserve(std::uint32_t pages) {
+  if (reserved_size_ == 0) {
+    COFFER_ASSIGN(reserved_size_, file_->size());
+  }
+  const std::uint64_t wanted = round_up(std::uint64_t{pages} * kPageSize);
+  if (wanted <= reserved_size_) return {};
+  COFFER_TRY(file_->allocate(reserved_size_, wanted - reserved_size_));
+  reserved_size_ = wanted;
+  return {};
 }
 
 Status SealedPages::sync() { return file_->sync(); }

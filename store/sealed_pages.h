@@ -25,7 +25,10 @@ class SealedPages {
   // Pages between the last one and this are written as zeros, so that every page up to pages() authenticates.
   Status write(std::uint32_t page, BytesView content);
   Status resize(std::uint32_t pages);  // grows with zeros; shrinks in name only, until trim()
-  Status trim();                       // gives back what is beyond pages(), once no superblock counts on it
+  Status trim();                       // gives back what is far beyond pages(), once no superblock counts on it
+  // Blocks for so many pages, so that a page of a commit always finds its place. kNoSpace changes nothing. The writer's
+  // alone.
+  Status reserve(std::uint32_t pages);
   Status sync();
   Result<std::uint64_t> stored_size() { return file_->size(); }
 
@@ -36,7 +39,8 @@ class SealedPages {
   std::unique_ptr<DiskFile> file_;
   Xaes cipher_;
   StoreId store_;
-  mutable std::mutex mutex_;  // guards pages_
+  std::uint64_t reserved_size_ = 0;  // the writer's own; 0: not known yet
+  mutable std::mutex mutex_;         // guards pages_
   std::uint32_t pages_;
 };
 

@@ -158,7 +158,7 @@ int write_log(sqlite3_file* file, const void* from, int amount, sqlite3_int64 of
   }
   const bool is_page = place % kSqliteFrameSize == kSqliteFrameHeaderSize && amount == static_cast<int>(kPageSize);
   if (!is_page || header.index != index || header.page == 0) return SQLITE_IOERR_WRITE;
-  const Status done = files.log().append(index, header.page, header.database_pages, {bytes, kPageSize});
+  const Status done = files.append(index, header.page, header.database_pages, {bytes, kPageSize});
   header = {};
   return result_code(files, done, SQLITE_IOERR_WRITE);
 }
@@ -293,8 +293,22 @@ Status SealedFiles::begin_generation() {
     if (Status written = tags_->write(next); !written) return log_->break_with(std::move(written).error());
   }
   block_ = next;
+  database_pages_ = next.database_pages;
   log_->begin();
   return pages_->trim();
+}
+
+Status SealedFiles::append(std::uint64_t sqlite_index, std::uint32_t page, std::uint32_t database_pages,
+                           BytesView content) {
+  if (database_pages > 0) COFFER_TRY(pages_->reserve(database_pages));
+  COFFER_TRY(log_->append(sqlite_index, page, database_pages, content));
+  if (database_pages > 0) database_pages_ = database_pages;
+  return {};
+}
+
+Status SealedFiles::reserve(std::uint32_t pages) {
+  COFFER_TRY(pages_->reserve(database_pages_ + pages));
+  return log_->reserve(pages);
 }
 
 Status SealedFiles::ready_for_pages() {

@@ -27,6 +27,10 @@ class SealedFiles {
   // header, then the superblock that names it. Only the writer calls it. A failure to sync is final
   // (SealedLog::broken).
   Status begin_generation();
+  // One frame of SQLite's. What a commit needs in coffer.db is reserved before its last frame is written.
+  Status append(std::uint64_t sqlite_index, std::uint32_t page, std::uint32_t database_pages, BytesView content);
+  // Room for a commit of so many changed pages, all of them perhaps new. kNoSpace changes nothing.
+  Status reserve(std::uint32_t pages);
   // Before pages of this generation go to coffer.db.
   Status ready_for_pages();
 
@@ -41,7 +45,8 @@ class SealedFiles {
   const std::unique_ptr<SuperblockFile> tags_;
   Superblock block_;
   const std::string boot_id_;
-  mutable std::mutex mutex_;  // guards failure_
+  std::uint32_t database_pages_ = 0;  // after the last commit
+  mutable std::mutex mutex_;          // guards failure_
   std::optional<Error> failure_;
 };
 

@@ -103,7 +103,7 @@ class SealedRig {
 
   // `synced`: the data of everything so far is.
   Status commit(bool synced = false) {
-    started_ = rows_;
+    if (!started_) started_ = rows_;
     COFFER_ASSIGN(const CommitPoint point, database_->commit({{durable_}, synced}));
     states_[point.value] = rows_;
     started_.reset();
@@ -116,6 +116,43 @@ class SealedRig {
     durable_ = point;
     return {};
   }
+
+  // As a store under load: changes, soft and durable commits, checkpoints of both kinds. Ends early when a commit
+  // fails; other failures are counted, and it goes on. The number of failures.
+  int work(int steps) {
+    int failures = 0;
+    for (int i = 0; i < steps; ++i) {
+      if (!change_at_random(1 + static_cast<int>(random_() % 12)).ok()) {
+        ++failures;
+        database_->abandon();
+        rows_ = states_.rbegin()->second;
+      }
+      const auto choice = random_() % 8;
+      const bool is_synced = choice >= 4;
+      if (!commit(is_synced).ok()) return failures + 1;
+      if (!is_synced) continue;
+      const std::uint64_t point = database_->last().value;
+      if (!database_->sync_log().ok()) {
+        ++failures;
+        continue;
+      }
+      durable_ = point;
+      if (choice == 5) {
+        // A soft commit comes between, as it does beside a writer.
+        if (!change_at_random(3).ok()) return failures + 1;
+        if (!commit().ok()) return failures + 1;
+      }
+      if (choice >= 5 && choice <= 6 && !database_->checkpoint_beside({durable_}).ok()) ++failures;
+      if (choice == 7 && !database_->checkpoint_rest().ok()) ++failures;
+    }
+    return failures;
+  }
+
+  bool known(std::uint64_t point, const Rows& rows) const {
+    const auto state = states_.find(point);
+    return state != states_.end() && state->second == rows;
+  }
+  std::uint64_t last_answered() const { return states_.empty() ? 0 : states_.rbegin()->first; }
 
   // What is there is exactly what some commit left, no earlier than `oldest`.
   void expect_a_commit(std::uint64_t oldest) {
@@ -133,6 +170,7 @@ class SealedRig {
       states_[last] = *started_;
     }
     rows_ = found;
+    started_.reset();
     states_.erase(states_.upper_bound(last), states_.end());
     durable_ = last;
     EXPECT_EQ(check_integrity(), "ok");
