@@ -20,10 +20,7 @@ Result<std::shared_ptr<DiskFile>> DataFiles::open(std::uint64_t file, OpenMode m
     recent_.splice(recent_.begin(), recent_, known->second.place);
     return known->second.handle;
   }
-  if (mode == OpenMode::kCreate) {
-    COFFER_TRY(make_folder_of(file));
-    unsynced_[file] = true;
-  }
+  if (mode == OpenMode::kCreate) unsynced_[file] = true;
   COFFER_ASSIGN(std::shared_ptr<DiskFile> handle, disk_.open(data_file_name(file), mode));
   while (open_.size() >= kOpenDataFiles) {
     open_.erase(recent_.back());
@@ -32,15 +29,6 @@ Result<std::shared_ptr<DiskFile>> DataFiles::open(std::uint64_t file, OpenMode m
   recent_.push_front(file);
   open_[file] = {handle, recent_.begin()};
   return handle;
-}
-
-Status DataFiles::make_folder_of(std::uint64_t file) {
-  const auto low = static_cast<std::uint8_t>(file);
-  if (folders_.test(low)) return {};
-  COFFER_TRY(disk_.make_folder("objects"));
-  COFFER_TRY(disk_.make_folder(data_file_folder(file)));
-  folders_.set(low);
-  return {};
 }
 
 Status DataFiles::remove(std::uint64_t file) {
@@ -76,10 +64,8 @@ Status DataFiles::sync(const Batch& batch) {
     COFFER_TRY((*handle)->sync());
     if (is_new) folders.insert(data_file_folder(file));
   }
-  if (folders.empty()) return {};
   for (const auto& folder : folders) COFFER_TRY(disk_.sync_folder(folder));
-  COFFER_TRY(disk_.sync_folder("objects"));
-  return disk_.sync_folder("");
+  return {};
 }
 
 }  // namespace coffer

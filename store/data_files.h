@@ -1,6 +1,5 @@
 #pragma once
 
-#include <bitset>
 #include <list>
 #include <map>
 #include <memory>
@@ -33,14 +32,12 @@ class DataFiles {
     std::shared_ptr<DiskFile> handle;
     std::list<std::uint64_t>::iterator place;
   };
-  Status make_folder_of(std::uint64_t file);
 
   Disk& disk_;
   std::mutex mutex_;  // all below
   std::unordered_map<std::uint64_t, Open> open_;
   std::list<std::uint64_t> recent_;  // the last used first
   Batch unsynced_;
-  std::bitset<256> folders_;  // known to be there
 };
 
 }  // namespace coffer

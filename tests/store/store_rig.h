@@ -11,6 +11,7 @@
 #include "crypto/keyring.h"
 #include "crypto/local_kms.h"
 #include "store/catalog.h"
+#include "store/chunk_map.h"
 #include "store/store.h"
 #include "tests/support/simulated_disk.h"
 
@@ -20,6 +21,9 @@ namespace coffer::testing {
 class StoreRig {
  public:
   explicit StoreRig(std::uint64_t seed = 1) : disk(seed), keys_(Key::random(), StoreId{1, 2, 3}) {
+    EXPECT_TRUE(disk.make_folder("objects").ok());
+    for (std::uint64_t low = 0; low < 256; ++low) EXPECT_TRUE(disk.make_folder(data_file_folder(low)).ok());
+    EXPECT_TRUE(disk.sync_all().ok());
     catalog_ = *Catalog::create(disk, keys_, suite(), realm(), boot());
     finish_opening();
   }
