@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <future>
+#include <utility>
 
 #include "base/limits.h"
 #include "daemon/fuse_state.h"
@@ -64,15 +65,21 @@ std::string escaped(const std::string& value) {
   return out;
 }
 
-// libfuse writes what it refuses to a log of its own, one per process; the last line of it says why a mount failed.
+// libfuse says what it refuses to a log of its own, in pieces; mounting reads it.
 thread_local std::string libfuse_said;
 
 void hear_libfuse(fuse_log_level, const char* format, va_list values) {
-  char line[512];
-  vsnprintf(line, sizeof(line), format, values);
-  libfuse_said = line;
-  while (!libfuse_said.empty() && libfuse_said.back() == '\n') libfuse_said.pop_back();
-  if (libfuse_said.starts_with("fuse: ")) libfuse_said.erase(0, 6);
+  char piece[512];
+  vsnprintf(piece, sizeof(piece), format, values);
+  libfuse_said.append(piece);
+}
+
+// In one line, without the name it gives itself.
+std::string what_libfuse_said() {
+  std::string line = std::exchange(libfuse_said, "");
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  while (line.ends_with(' ')) line.pop_back();
+  return line.starts_with("fuse: ") ? line.substr(6) : line;
 }
 
 }  // namespace
@@ -106,7 +113,6 @@ FuseShell::~FuseShell() = default;
 Result<std::unique_ptr<FuseShell>> FuseShell::mount(Store& store, const Clock& clock, const Options& options, Log log) {
   auto state = std::make_unique<State>(store, clock, options, std::move(log));
   fuse_set_log_func(hear_libfuse);
-  libfuse_said.clear();
 
   fuse_args arguments = FUSE_ARGS_INIT(0, nullptr);
   fuse_opt_add_arg(&arguments, "cofferd");
@@ -120,10 +126,10 @@ Result<std::unique_ptr<FuseShell>> FuseShell::mount(Store& store, const Clock& c
   state->session = fuse_session_new(&arguments, &table, sizeof(table), state.get());
   fuse_opt_free_args(&arguments);
   if (state->session == nullptr) {
-    return Error{Code::kInvalidArgument, "libfuse refuses the mount options: " + libfuse_said};
+    return Error{Code::kInvalidArgument, "libfuse refuses the mount options: " + what_libfuse_said()};
   }
   if (fuse_session_mount(state->session, options.dir.c_str()) != 0) {
-    return Error{Code::kIo, "cannot mount on " + options.dir + (libfuse_said.empty() ? "" : ": " + libfuse_said)};
+    return Error{Code::kIo, "cannot mount on " + options.dir + ": " + what_libfuse_said()};
   }
   const int fd = fuse_session_fd(state->session);
   const fuse_custom_io hooks = {

@@ -25,6 +25,9 @@ Result<MountStatus> StoreMountControl::status() {
 }
 
 Result<ObjectInfo> StoreMountControl::inspect(std::string_view bucket, std::string_view key) {
+  const auto name = BucketName::parse(bucket);
+  if (!name.ok()) return Error{Code::kNoSuchBucket, "the bucket does not exist"};
+  COFFER_TRY(store_.find_bucket(*name));
   COFFER_ASSIGN(const InodeNumber ino, store_.resolve(bucket, key));
   COFFER_ASSIGN(const Sealing sealing, store_.sealing(ino));
   const Envelope& envelope = sealing.envelope;

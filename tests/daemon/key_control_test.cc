@@ -48,9 +48,8 @@ class KeyControlTest : public LocalKmsTest {
 TEST_F(KeyControlTest, DisablingEndsEverythingInOrder) {
   const std::string key = make_key();
   ASSERT_TRUE(control.disable_key(key).ok());
-  EXPECT_THAT(steps,
-              ElementsAre("hold Enabled", "drop pages Enabled", "seal Enabled", "wipe Enabled", "drop pages Disabled",
-                          "seal Disabled", "wipe Disabled", "durable", "release Disabled"));
+  EXPECT_THAT(steps, ElementsAre("hold Enabled", "drop pages Enabled", "seal Enabled", "wipe Enabled",
+                                 "drop pages Disabled", "wipe Disabled", "durable", "release Disabled"));
 }
 
 TEST_F(KeyControlTest, SchedulingDeletionEndsEverythingInOrder) {
