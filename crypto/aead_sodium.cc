@@ -11,15 +11,19 @@ class SodiumGcm final : public Gcm {
   explicit SodiumGcm(const Key& key) { crypto_aead_aes256gcm_beforenm(state_.get(), key.view().data()); }
 
   Status encrypt(const GcmNonce& nonce, BytesView aad, BytesView in, MutableBytes out, GcmTag& tag) const override {
-    crypto_aead_aes256gcm_encrypt_detached_afternm(out.data(), tag.data(), nullptr, in.data(), in.size(), aad.data(),
-                                                   aad.size(), nullptr, nonce.data(), state_.get());
+    std::uint8_t nothing = 0;  // libsodium declares its pointers never null, also to no bytes
+    crypto_aead_aes256gcm_encrypt_detached_afternm(out.empty() ? &nothing : out.data(), tag.data(), nullptr, in.data(),
+                                                   in.size(), aad.data(), aad.size(), nullptr, nonce.data(),
+                                                   state_.get());
     return {};
   }
 
   Status decrypt(const GcmNonce& nonce, BytesView aad, BytesView in, const GcmTag& tag,
                  MutableBytes out) const override {
-    if (crypto_aead_aes256gcm_decrypt_detached_afternm(out.data(), nullptr, in.data(), in.size(), tag.data(),
-                                                       aad.data(), aad.size(), nonce.data(), state_.get()) != 0)
+    std::uint8_t nothing = 0;
+    if (crypto_aead_aes256gcm_decrypt_detached_afternm(out.data(), nullptr, in.empty() ? &nothing : in.data(),
+                                                       in.size(), tag.data(), aad.data(), aad.size(), nonce.data(),
+                                                       state_.get()) != 0)
       return Error{Code::kDamaged, "sealed bytes do not authenticate"};
     return {};
   }
