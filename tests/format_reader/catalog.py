@@ -1,0 +1,153 @@
+"""The sealed catalog as a plain SQLite database in memory: docs/FORMAT.md sections 5 to 7."""
+
+import os
+import sqlite3
+from dataclasses import dataclass
+
+from sealing import SEAL, Damaged, Fields, hkdf, need, open_gcm, open_xaes, u8, u32, u64
+
+PAGE, RESERVED = 4096, 40
+CONTENT = PAGE - RESERVED
+SLOT, SALT = 4096, 32
+HEADER, FRAMES_AT = 4096, 8192
+FRAME_HEAD = 24
+FRAME = SEAL + 16 + FRAME_HEAD + CONTENT
+
+
+@dataclass
+class Superblock:
+    sequence: int
+    log_salt: bytes
+    frames_before: int
+    digest: bytes
+    database_pages: int
+
+
+@dataclass
+class Frame:
+    page: int
+    database_pages: int
+    data_synced: int
+    log_synced: int
+    content: bytes
+    previous: bytes
+    tag: bytes
+
+
+def read(store, name):
+    with open(os.path.join(store, name), "rb") as file:
+        return file.read()
+
+
+def superblock_slot(root, data, slot):
+    stored = data[slot * SLOT:(slot + 1) * SLOT]
+    need(len(stored) == SLOT, "coffer.tags is too short")
+    key = hkdf(root.purpose(b"coffer/1/superblock"), stored[:SALT], b"coffer/1/superblock-slot")
+    aad = b"coffer/1/superblock" + root.store_id + u8(slot)
+    content = open_gcm(key, stored[SALT:SALT + SEAL], aad, stored[SALT + SEAL:], f"superblock slot {slot}")
+    fields = Fields(content, "the superblock")
+    return Superblock(fields.number(8), fields.raw(32), fields.number(8), fields.raw(16), fields.number(4))
+
+
+def superblock(root, data):
+    found = []
+    for slot in (0, 1):
+        try:
+            found.append(superblock_slot(root, data, slot))
+        except Damaged:
+            pass
+    need(found, "no superblock slot authenticates")
+    return max(found, key=lambda block: block.sequence)
+
+
+def page_of(root, key, data, number):
+    stored = data[(number - 1) * PAGE:number * PAGE]
+    need(len(stored) == PAGE, f"page {number} is missing")
+    ciphertext, nonce, tag = stored[:CONTENT], stored[CONTENT:CONTENT + 24], stored[CONTENT + 24:]
+    aad = b"coffer/1/catalog-page" + root.store_id + u32(number)
+    return open_xaes(key, nonce, aad, ciphertext + tag, f"page {number}")
+
+
+class Log:
+    """One generation of coffer.db-wal."""
+
+    def __init__(self, root, block, data):
+        self.root, self.block, self.data = root, block, data
+        self.key = hkdf(root.purpose(b"coffer/1/wal"), block.log_salt, b"coffer/1/log-generation")
+        at = block.sequence % 2 * HEADER
+        stored = data[at:at + HEADER]
+        need(len(stored) == HEADER, "the log is too short")
+        aad = b"coffer/1/log-header" + root.store_id + block.log_salt
+        header = open_gcm(self.key, stored[:SEAL], aad, stored[SEAL:], "the log's header")
+        self.boot_id = Fields(header, "the log's header").text16()
+        self.header_tag = stored[12:28]
+
+    def frame(self, number):
+        """The frame with this number, or None where there is none that authenticates."""
+        at = FRAMES_AT + (number - self.block.frames_before) * FRAME
+        stored = self.data[at:at + FRAME]
+        seal, previous = stored[:SEAL], stored[SEAL:SEAL + 16]
+        if not any(seal):
+            return None
+        aad = b"coffer/1/log-frame" + self.root.store_id + self.block.log_salt + u64(number) + previous
+        try:
+            fields = Fields(open_gcm(self.key, seal, aad, stored[SEAL + 16:], "a frame"), "a frame")
+        except Damaged:
+            return None
+        return Frame(fields.number(4), fields.number(4), fields.number(8), fields.number(8), fields.rest(), previous,
+                     seal[12:])
+
+    def chain(self):
+        """The frames that follow each other from the first on, and whether others stand behind a gap."""
+        frames, tag, ended, hole = [], self.header_tag, False, False
+        for i in range(max(0, len(self.data) - FRAMES_AT) // FRAME):
+            frame = self.frame(self.block.frames_before + i)
+            ended = ended or frame is None or frame.previous != tag
+            if not ended:
+                frames.append(frame)
+                tag = frame.tag
+            elif frame is not None:
+                need(frame.log_synced <= self.block.frames_before + len(frames), "a frame that was once synced is gone")
+                hole = True
+        return frames, hole
+
+    def committed(self, boot_id):
+        """The frames up to the last commit that counts."""
+        frames, hole = self.chain()
+        before = self.block.frames_before
+        last = before
+        if self.boot_id == boot_id and not hole:
+            last = max([before] + [before + i + 1 for i, frame in enumerate(frames) if frame.database_pages > 0])
+        last = max([last] + [frame.data_synced for frame in frames])
+        need(last - before <= len(frames), "a frame counts on frames that are not there")
+        used = frames[:last - before]
+        need(not used or used[-1].database_pages > 0, "a commit that was synced has no end")
+        return used
+
+
+def log_of(root, store):
+    return Log(root, superblock(root, read(store, "coffer.tags")), read(store, "coffer.db-wal"))
+
+
+def image(root, store, boot_id):
+    """The database file as SQLite would have it, were nothing sealed."""
+    log = log_of(root, store)
+    frames = log.committed(boot_id)
+    pages = frames[-1].database_pages if frames else log.block.database_pages
+    logged = {frame.page: frame.content for frame in frames if frame.page != 0}
+    database, key = read(store, "coffer.db"), root.purpose(b"coffer/1/catalog-pages")
+    return b"".join((logged[number] if number in logged else page_of(root, key, database, number)) + bytes(RESERVED)
+                    for number in range(1, pages + 1))
+
+
+def open_catalog(root, store, boot_id, keyslots_hash):
+    plain = bytearray(image(root, store, boot_id))
+    plain[18:20] = b"\x01\x01"  # the log is in the image already: no WAL mode
+    database = sqlite3.connect(":memory:")
+    database.deserialize(bytes(plain))
+    need(database.execute("PRAGMA integrity_check").fetchone() == ("ok",), "SQLite finds the catalog damaged")
+    meta = dict(database.execute("SELECT name, value FROM meta"))
+    need(meta["format_version"] == 1, "the store is of another version")
+    need(meta["store_id"] == root.store_id, "the catalog is another store's")
+    need(keyslots_hash in (meta["keyslots_hash"], meta.get("keyslots_next_hash")), "keyslots.json is not the catalog's")
+    return database

@@ -1,0 +1,258 @@
+"""docs/FORMAT.md is enough to read a store: what was written through the mount comes out of the reader, which shares no
+code with Coffer; and what was damaged does not."""
+
+import io
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, os.pardir, "mount")]
+
+from mounted import MountTest, Scratch, content, main, read_file, write_file  # noqa: E402
+
+import catalog  # noqa: E402
+import coffer_reader  # noqa: E402
+import sealing  # noqa: E402
+
+CHUNK = 16384
+INLINE = 8192
+SIZES = (0, 1, INLINE - 1, INLINE, INLINE + 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5, 129 * CHUNK + 7)
+SCHEMES = {
+    "sse-s3": ("AES256", False),
+    "sse-kms": ("aws:kms", False),
+    "bucket-key": ("aws:kms", True),
+    "dsse-kms": ("aws:kms:dsse", False),
+}
+
+
+def sparse(path):
+    """Holes before, between and behind data; what it reads as."""
+    pieces = {5 * CHUNK + 100: content("a", 300), 200 * CHUNK: content("b", 2 * CHUNK)}
+    size = 300 * CHUNK + 17
+    expected = bytearray(size)
+    with open(path, "wb") as file:
+        for offset, piece in pieces.items():
+            file.seek(offset)
+            file.write(piece)
+            expected[offset:offset + len(piece)] = piece
+        file.truncate(size)
+    return bytes(expected)
+
+
+def rewritten(path):
+    """Changed in place, cut and grown again after it was durable; what it reads as."""
+    expected = bytearray(content("c", 10 * CHUNK))
+    write_file(path, expected, sync=True)
+    with open(path, "r+b") as file:
+        for offset in (0, 3 * CHUNK - 10, 9 * CHUNK):
+            piece = content(offset, 100)
+            file.seek(offset)
+            file.write(piece)
+            expected[offset:offset + len(piece)] = piece
+        file.flush()
+        os.fsync(file.fileno())
+        file.truncate(4 * CHUNK + 50)
+        file.truncate(6 * CHUNK)
+    expected[4 * CHUNK + 50:] = bytes(2 * CHUNK - 50)
+    return bytes(expected)
+
+
+def read(store, name):
+    out = io.BytesIO()
+    store.object(name.encode()).write_to(out)
+    return out.getvalue()
+
+
+class ReaderTest(MountTest):
+    def opened(self, at=None, key=None):
+        at = at or self.at
+        return coffer_reader.Store(at.store, read_file(key or os.path.join(at.store, "unlock.key")))
+
+    def buckets(self):
+        """One of each scheme; the ARN of their KMS key."""
+        key = self.at.create_key()
+        for bucket, (sse, bucket_key) in SCHEMES.items():
+            self.at.bucket(bucket, sse, None if sse == "AES256" else key, bucket_key)
+            os.mkdir(self.at.path(bucket, "folder"))
+        return key
+
+
+class Reader(ReaderTest):
+    def written(self):
+        """One object of each scheme and shape; name -> content."""
+        self.buckets()
+        expected = {}
+        for bucket in SCHEMES:
+            for size in SIZES:
+                expected[f"{bucket}/folder/{size}"] = content((bucket, size).__repr__(), size)
+                write_file(self.at.path(bucket, "folder", str(size)), expected[f"{bucket}/folder/{size}"])
+            expected[f"{bucket}/sparse"] = sparse(self.at.path(bucket, "sparse"))
+            expected[f"{bucket}/rewritten"] = rewritten(self.at.path(bucket, "rewritten"))
+        return expected
+
+    def compare(self, expected):
+        store = self.opened()
+        for name, data in expected.items():
+            self.assertTrue(read(store, name) == data, name)
+
+    def test_every_object_of_every_scheme_reads_as_it_was_written(self):
+        expected = self.written()
+        self.at.unmount()
+        self.compare(expected)
+
+    def test_a_killed_daemons_log_is_read_too(self):
+        expected = self.written()
+        self.at.cli("sync", self.at.dir)
+        self.at.kill()
+        self.compare(expected)
+
+    def test_keys_that_were_rotated_open_old_and_new_objects(self):
+        key = self.buckets()
+        write_file(self.at.path("sse-kms", "before"), content(1, 20_000))
+        self.at.cli("kms", "rotate-key", key)
+        write_file(self.at.path("sse-kms", "after"), content(2, 20_000))
+        self.at.unmount()
+        self.compare({"sse-kms/before": content(1, 20_000), "sse-kms/after": content(2, 20_000)})
+
+    def test_a_renamed_object_keeps_the_context_it_was_sealed_with(self):
+        self.buckets()
+        write_file(self.at.path("dsse-kms", "old-name"), content(1, 20_000))
+        os.rename(self.at.path("dsse-kms", "old-name"), self.at.path("dsse-kms", "folder", "new-name"))
+        self.at.unmount()
+        self.compare({"dsse-kms/folder/new-name": content(1, 20_000)})
+
+    def test_an_object_resealed_in_place_opens_under_its_new_envelope(self):
+        key = self.buckets()
+        path = self.at.path("sse-s3", "object")
+        write_file(path, content(1, 40 * CHUNK), sync=True)
+        self.at.put_rule("sse-s3", "aws:kms:dsse", key)
+        with open(path, "r+b") as file:
+            file.write(b"changed")
+        self.at.cli("reseal", self.at.path("sse-s3"))
+        self.assertEqual(self.at.inspect("sse-s3", "object")["sse"], "aws:kms:dsse")
+        self.at.unmount()
+        self.compare({"sse-s3/object": b"changed" + content(1, 40 * CHUNK)[7:]})
+
+    def test_the_program_prints_an_object_by_key_file_or_passphrase(self):
+        program = os.path.join(HERE, "coffer_reader.py")
+        passphrase = os.path.join(self.at.folder, "passphrase")
+        write_file(passphrase, b"correct horse battery staple\nsecond line\n")
+        other = Scratch(unlock=("--passphrase-file", passphrase))
+        self.addCleanup(other.close)
+        other.init().mount()
+        for at, words in ((self.at, [os.path.join(self.at.store, "unlock.key")]), (other, [passphrase])):
+            at.bucket("bucket")
+            write_file(at.path("bucket", "object"), content(1, 50_000))
+            at.unmount()
+            flags = ["--passphrase"] if at is other else []
+            done = subprocess.run(["/usr/bin/python3", program, *flags, at.store, *words, "bucket/object"],
+                                  stdout=subprocess.PIPE, check=True)
+            self.assertEqual(done.stdout, content(1, 50_000))
+
+    def test_of_two_layers_neither_opens_alone(self):
+        self.buckets()
+        plain = content(1, CHUNK)
+        write_file(self.at.path("dsse-kms", "object"), plain)
+        self.at.unmount()
+        found = self.opened().object(b"dsse-kms/object")
+        inner_key, outer_key = found.openers[1].chunk_keys
+        (chunk, seal, stored), = found.stored_chunks()
+        aad = found.openers[1].aad(chunk, len(stored))
+        inner_seal, outer_seal = seal[:28], seal[28:]
+        bound = aad + b"\x01" + inner_seal
+        once_opened = sealing.open_gcm(outer_key, outer_seal, bound, stored, "the outer layer")
+        self.assertNotEqual(once_opened, plain)
+        self.assertEqual(sealing.open_gcm(inner_key, inner_seal, aad, once_opened, "the inner layer"), plain)
+        for key, what, data in ((inner_key, inner_seal, stored), (outer_key, outer_seal, once_opened),
+                                (outer_key, inner_seal, once_opened), (inner_key, outer_seal, stored)):
+            for extra in (aad, bound):
+                with self.assertRaises(sealing.Damaged):
+                    sealing.open_gcm(key, what, extra, data, "a layer alone")
+
+
+class Damage(ReaderTest):
+    clean_at_end = False
+
+    def after_flip(self, path, offset):
+        """What the object reads as with one bit of a file flipped; None where that is refused."""
+        before = read_file(path)
+        with open(path, "r+b") as file:
+            file.seek(offset)
+            file.write(bytes([before[offset] ^ 0x10]))
+        try:
+            return read(self.opened(), "dsse-kms/object")
+        except (sealing.Damaged, FileNotFoundError, ValueError, KeyError):  # keyslots.json may be no JSON any more
+            return None
+        finally:
+            write_file(path, before)
+
+    def store_with_an_object(self):
+        self.buckets()
+        write_file(self.at.path("dsse-kms", "object"), content(1, 3 * CHUNK))
+        self.at.unmount()
+        self.assertEqual(read(self.opened(), "dsse-kms/object"), content(1, 3 * CHUNK))
+
+    def test_a_flipped_bit_of_content_is_refused(self):
+        self.store_with_an_object()
+        data_file, = self.at.data_files()
+        stored = read_file(data_file)
+        used = [offset for offset in range(0, len(stored), CHUNK) if any(stored[offset:offset + CHUNK])]
+        self.assertGreaterEqual(len(used), 3)
+        for offset in used:
+            for byte in (0, 5, CHUNK - 1):
+                self.assertIsNone(self.after_flip(data_file, offset + byte), offset + byte)
+
+    def test_a_flipped_bit_of_the_catalog_or_its_slots_is_refused(self):
+        self.store_with_an_object()
+        store = self.opened()
+        in_log = {frame.page for frame in catalog.log_of(store.root, store.path).committed(coffer_reader.current_boot_id())}
+        pages = [page for page in range(1, store.pages + 1) if page not in in_log]
+        self.assertTrue(pages)
+        for page in pages:
+            for byte in (0, 4055, 4056, 4079, 4080, 4095):
+                where = (page - 1) * 4096 + byte
+                self.assertIsNone(self.after_flip(os.path.join(self.at.store, "coffer.db"), where), where)
+        keyslots = os.path.join(self.at.store, "keyslots.json")
+        for where in range(0, os.path.getsize(keyslots), 7):
+            self.assertIsNone(self.after_flip(keyslots, where), where)
+
+    def test_a_flipped_bit_of_the_log_never_becomes_content(self):
+        self.store_with_an_object()
+        store = self.opened()
+        path = os.path.join(self.at.store, "coffer.db-wal")
+        frames = len(catalog.log_of(store.root, store.path).committed(coffer_reader.current_boot_id()))
+        self.assertGreater(frames, 3)
+        header = catalog.superblock(store.root, read_file(os.path.join(self.at.store, "coffer.tags"))).sequence % 2 * 4096
+        for byte in (0, 12, 28, 4095):
+            self.assertIsNone(self.after_flip(path, header + byte), byte)
+        for frame in range(frames):
+            for byte in (0, 12, 28, 44, 4123):
+                found = self.after_flip(path, 8192 + frame * 4124 + byte)
+                self.assertIn(found, (None, b"", content(1, 3 * CHUNK)), frame)
+
+    def test_another_key_opens_nothing(self):
+        self.at.unmount()
+        wrong = os.path.join(self.at.folder, "wrong.key")
+        write_file(wrong, bytes(32))
+        with self.assertRaises(sealing.Damaged):
+            self.opened(key=wrong)
+
+    def test_one_bad_superblock_slot_is_survived_and_two_are_not(self):
+        self.at.unmount()
+        tags = os.path.join(self.at.store, "coffer.tags")
+        whole = read_file(tags)
+        for slots, fine in (((0,), True), ((1,), True), ((0, 1), False)):
+            damaged = bytearray(whole)
+            for slot in slots:
+                damaged[slot * 4096 + 100] ^= 1
+            write_file(tags, damaged)
+            if fine:
+                self.opened()
+            else:
+                with self.assertRaises(sealing.Damaged):
+                    self.opened()
+
+
+if __name__ == "__main__":
+    main()
