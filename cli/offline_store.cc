@@ -1,6 +1,24 @@
 #include "cli/offline_store.h"
 
 namespace coffer {
+namespace {
+
+Result<InodeNumber> walk(Catalog& catalog, const ObjectName& name) {
+  COFFER_ASSIGN(const Bucket bucket, catalog.bucket(name.bucket));
+  InodeNumber at = bucket.ino;
+  std::string_view rest = name.key;
+  while (!rest.empty()) {
+    const auto slash = rest.find('/');
+    const auto part = rest.substr(0, slash);
+    rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash + 1);
+    if (part.empty()) continue;
+    COFFER_ASSIGN(const DirectoryEntry entry, catalog.find_name(at, part));
+    at = entry.ino;
+  }
+  return at;
+}
+
+}  // namespace
 
 Result<ObjectName> parse_object_name(std::string_view text) {
   const auto slash = text.find('/');
@@ -29,18 +47,10 @@ Result<Principal> owner_of(OpenedStore& store) {
 
 Result<InodeNumber> find_object(OpenedStore& store, const ObjectName& name) {
   const std::lock_guard lock(store.catalog->mutex());
-  COFFER_ASSIGN(const Bucket bucket, store.catalog->bucket(name.bucket));
-  InodeNumber at = bucket.ino;
-  std::string_view rest = name.key;
-  while (!rest.empty()) {
-    const auto slash = rest.find('/');
-    const auto part = rest.substr(0, slash);
-    rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash + 1);
-    if (part.empty()) continue;
-    COFFER_ASSIGN(const DirectoryEntry entry, store.catalog->find_name(at, part));
-    at = entry.ino;
-  }
-  return at;
+  auto found = walk(*store.catalog, name);
+  if (found.ok() || (found.code() != Code::kNoSuchBucket && found.code() != Code::kNotFound)) return found;
+  return Error{found.code(), "no object " + name.bucket.str() + "/" + name.key +
+                                 " is in this store: check the names of bucket and object"};
 }
 
 }  // namespace coffer
