@@ -7,8 +7,9 @@
 
 namespace coffer {
 
-// Numbers that are never used twice. The catalog records them in leases before the first of a lease is used; what a
-// crash leaves of a lease is skipped. Thread-safe.
+// Numbers that are never used twice. The catalog records them in leases; the first is durable before the store answers,
+// and the next is recorded while half of the one before is left, so that what a crash takes back was not used yet.
+// Thread-safe.
 class Numbers {
  public:
   Numbers(Catalog& catalog, std::string name, std::uint64_t first)
@@ -17,7 +18,7 @@ class Numbers {
   Result<std::uint64_t> take();  // takes Catalog::mutex() when a lease ends
 
  private:
-  static constexpr std::uint64_t kLease = 65536;
+  static constexpr std::uint64_t kLease = 1 << 20;  // half of it: more than is created between two durable commits
 
   Catalog& catalog_;
   const std::string name_;

@@ -147,7 +147,7 @@ class ModelRun {
 };
 
 TEST(Model, AnsweredOperationsAreAPrefixThroughKillsAndPowerCuts) {
-  const auto first = first_seed(), count = seeds_wanted(400);
+  const auto first = first_seed(), count = seeds_wanted(1000);
   for (auto seed = first; seed < first + count; ++seed) {
     ModelRun run(seed);
     const auto wrong = run.go();

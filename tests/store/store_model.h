@@ -78,6 +78,7 @@ inline std::string difference(const TreeModel& model, Store& store, std::string_
       if (expected == model.names.end()) return name + " should not be there";
       const auto& node = model.nodes.at(expected->second);
       ++seen;
+      if (entry.ino != expected->second) return name + " is another inode";
       const auto inode = store.get(entry.ino);
       if (!inode) return name + ": " + inode.error().message;
       if (inode->kind != node.kind || entry.kind != node.kind) return name + " is of another kind";
