@@ -26,7 +26,10 @@ Result<KeyMetadata> KmsKeyControl::describe_key(std::string_view key) { return k
 Result<std::vector<KeyMetadata>> KmsKeyControl::list_keys() { return kms_.list_keys(); }
 
 Status KmsKeyControl::enable_key(std::string_view key) {
+  COFFER_ASSIGN(const KeyMetadata metadata, kms_.describe(key));
   COFFER_TRY(kms_.enable(key));
+  // What the kernel could not write back while the key was disabled it still shows: now it reads what is stored.
+  users_.drop_pages(metadata.arn);
   return make_durable_();
 }
 
