@@ -9,7 +9,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, os.pardir, "mount")]
 
-from mounted import MountTest, Scratch, content, main, read_file, write_file  # noqa: E402
+from mounted import MountTest, Scratch, content, main, read_file, wait_for, write_file  # noqa: E402
 
 import catalog  # noqa: E402
 import coffer_reader  # noqa: E402
@@ -133,6 +133,42 @@ class Reader(ReaderTest):
         self.assertEqual(self.at.inspect("sse-s3", "object")["sse"], "aws:kms:dsse")
         self.at.unmount()
         self.compare({"sse-s3/object": b"changed" + content(1, 40 * CHUNK)[7:]})
+
+    def half_resealed(self, size):
+        """Kills the daemon at work on an object of this size; whether both envelopes were in use, and what it should read as."""
+        self.at.bucket("bucket")
+        path = self.at.path("bucket", "object")
+        write_file(path, content(1, size), sync=True)
+        self.at.put_rule("bucket", "aws:kms:dsse")
+        with open(path, "r+b") as file:
+            file.write(b"changed")
+            file.flush()
+            os.fsync(file.fileno())
+        wait_for(lambda: not self.at.inspect("bucket", "object")["reseal_pending"] or self.next_envelope(), "the reseal to begin")
+        self.at.kill()
+        return self.next_envelope(), b"changed" + content(1, size)[7:]
+
+    def next_envelope(self):
+        """Whether the newest commit in the files has an object under two envelopes, with chunks under both."""
+        try:
+            found = self.opened().object(b"bucket/object")
+        except sealing.Damaged:  # the daemon writes as we read
+            return False
+        return len(found.envelopes) == 2 and len({parity for _, parity, _, _ in found.places()}) == 2
+
+    def test_an_object_half_resealed_opens_under_both_envelopes(self):
+        for _ in range(5):
+            both, expected = self.half_resealed(64 << 20)
+            self.compare({"bucket/object": expected})
+            self.at.mount()
+            if both:
+                break
+            os.unlink(self.at.path("bucket", "object"))
+            os.rmdir(self.at.path("bucket"))
+        self.assertTrue(both, "the reseal was never met at work")
+        self.at.cli("reseal", self.at.path("bucket"))
+        self.assertEqual(self.at.inspect("bucket", "object")["sse"], "aws:kms:dsse")
+        self.assertTrue(read_file(self.at.path("bucket", "object")) == expected)
 
     def test_the_program_prints_an_object_by_key_file_or_passphrase(self):
         program = os.path.join(HERE, "coffer_reader.py")
