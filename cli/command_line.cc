@@ -135,7 +135,7 @@ void add_encryption_put(Tree& tree, CLI::App& group) {
   app.add_flag("--bucket-key", options->bucket_key, "one bucket-level key for many objects")->needs(sse);
   add_endpoint(app, options->endpoint);
   app.callback([&tree, chosen = options] {
-    if (!chosen->file && !chosen->sse) throw CLI::ValidationError("FILE.xml", "or --sse is required");
+    if (!chosen->file && !chosen->sse) throw CLI::ValidationError("FILE.xml or --sse is required");
     tree.command = *chosen;
   });
 }
@@ -262,6 +262,14 @@ std::string one_line(std::string text) {
   return text;
 }
 
+// CLI11 asks for a subcommand where it was given one that does not exist.
+std::string complaint(const CLI::App& asked, const CLI::ParseError& error) {
+  const auto unknown = asked.remaining();
+  const bool is_group = asked.get_require_subcommand_min() > 0;
+  if (is_group && !unknown.empty()) return one_line("there is no command '" + unknown.front() + "'");
+  return one_line(error.what());
+}
+
 }  // namespace
 
 Result<Command> parse_command_line(const std::vector<std::string>& arguments) {
@@ -272,9 +280,10 @@ Result<Command> parse_command_line(const std::vector<std::string>& arguments) {
   } catch (const CLI::CallForVersion&) {
     return Command(HelpOptions{std::string(kVersion) + "\n"});
   } catch (const CLI::CallForHelp&) {
-    return Command(HelpOptions{tree.root.help()});
+    return Command(HelpOptions{tree.root.help() + "\n"});
   } catch (const CLI::ParseError& error) {
-    return Error{Code::kInvalidArgument, one_line(error.what()) + ": see `" + path_of(named(tree.root)) + " --help`"};
+    const CLI::App& asked = named(tree.root);
+    return Error{Code::kInvalidArgument, complaint(asked, error) + ": see `" + path_of(asked) + " --help`"};
   }
   return *tree.command;
 }

@@ -100,6 +100,8 @@ TEST(CommandLine, WhatCannotBeACommandSaysWhereTheHelpIs) {
     EXPECT_NE(message.find("--help`"), std::string::npos) << message;
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;
   }
+  EXPECT_EQ(refusal({"scrub", "D"}), "there is no command 'scrub': see `coffer --help`");
+  EXPECT_EQ(refusal({"unlock", "add", "S"}), "there is no command 'add': see `coffer unlock --help`");
   EXPECT_NE(refusal({"bucket", "create"}).find("`coffer bucket create --help`"), std::string::npos);
 }
 
