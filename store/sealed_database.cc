@@ -12,6 +12,8 @@
 namespace coffer {
 namespace {
 
+constexpr std::size_t kSmallCacheKib = 64;  // of connections that read a page at most
+
 // What every SQLite of this process must know before its first use.
 Status configure_sqlite() {
   static const int configured = [] {
@@ -77,7 +79,8 @@ class Connection {
   Error failure(int code, std::string_view doing) const { return explain_with(vfs_.files(), code, doing); }
 
   // synchronous=OFF: SQLite orders nothing, SealedDatabase and SealedFiles say what is synced and when.
-  Status settle() {
+  Status settle(std::size_t cache_kib) {
+    COFFER_TRY(run(("PRAGMA cache_size=-" + std::to_string(cache_kib)).c_str()));
     return run(
         "PRAGMA synchronous=OFF; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0; PRAGMA cache_spill=OFF;"
         "PRAGMA wal_autocheckpoint=0; PRAGMA foreign_keys=OFF; SELECT 1 FROM sqlite_schema LIMIT 1;");
@@ -134,12 +137,12 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
   Status start(Disk& disk, Presence presence) {
     COFFER_ASSIGN(writer_, Connection::open(vfs_));
     if (presence == Presence::kCreate) COFFER_TRY(create(disk));
-    COFFER_TRY(writer_->settle());
+    COFFER_TRY(writer_->settle(kCatalogCacheKib));
     COFFER_TRY(writer_->prepare());
     COFFER_ASSIGN(checkpointer_, Connection::open(vfs_));
-    COFFER_TRY(checkpointer_->settle());
+    COFFER_TRY(checkpointer_->settle(kSmallCacheKib));
     COFFER_ASSIGN(reader_, Connection::open(vfs_));
-    COFFER_TRY(reader_->settle());
+    COFFER_TRY(reader_->settle(kSmallCacheKib));
     copied_ = files_->log().last();
     return writer_->begin();
   }

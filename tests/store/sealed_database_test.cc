@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <set>
+#include <thread>
 
 #include "base/limits.h"
 #include "tests/store/sealed_rig.h"
@@ -174,6 +176,39 @@ TEST(SealedDatabase, APinBySeparateSyncCopiesUpToThatCommit) {
   ASSERT_TRUE(rig.reopen("boot-2").ok());
   EXPECT_EQ(rig.database().last(), pinned);
   EXPECT_EQ(rig.check_integrity(), "ok");
+}
+
+TEST(SealedDatabase, CheckpointsAndSyncsRunBesideTheWriter) {
+  SealedRig rig;
+  ASSERT_TRUE(rig.create().ok());
+  std::atomic<bool> ended = false;
+  std::atomic<std::uint64_t> durable = 0;
+  std::atomic<int> failures = 0, copied = 0;
+  std::thread beside([&] {
+    while (!ended) {
+      const std::uint64_t point = durable;
+      if (!rig.database().sync_log().ok()) ++failures;
+      if (!rig.database().checkpoint_beside({point}).ok()) ++failures;
+      ++copied;
+    }
+  });
+  // At least some of both, however the threads are scheduled.
+  for (int i = 0; i < 300 || copied < 20; ++i) {
+    ASSERT_TRUE(rig.change_at_random(5).ok());
+    ASSERT_TRUE(rig.commit(/*synced=*/i % 3 == 0).ok());
+    if (i % 3 == 0) durable = rig.database().last().value;
+    if (i % 50 == 49) {
+      ASSERT_TRUE(rig.commit(/*synced=*/true).ok());
+      ASSERT_TRUE(rig.database().checkpoint_rest().ok());
+    }
+  }
+  ended = true;
+  beside.join();
+  EXPECT_EQ(failures, 0);
+  const std::uint64_t last = rig.last_answered();
+  rig.kill();
+  ASSERT_TRUE(rig.reopen().ok());
+  rig.expect_a_commit(last);
 }
 
 TEST(SealedDatabase, GrowsAndShrinksThroughCheckpoints) {
