@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The house of docs and DESIGN: which room may include which, and which file alone speaks a foreign language.
+"""The house of the README: which room may include which, and which file alone speaks a foreign language.
 
     house_test.py ROOT      checks the tree below ROOT, after checking that this check can fail
 """
