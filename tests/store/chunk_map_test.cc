@@ -86,7 +86,9 @@ TEST(ChunkMap, DecodingIsTotalAndCanonical) {
     auto edited = bytes;
     edited[random() % edited.size()] = static_cast<std::uint8_t>(random());
     const auto decoded = ChunkRow::decode(edited, kChunk);
-    if (decoded.ok()) EXPECT_EQ(decoded->encode(kChunk), edited);
+    if (decoded.ok()) {
+      EXPECT_EQ(decoded->encode(kChunk), edited);
+    }
   }
 }
 
