@@ -4,6 +4,10 @@
 namespace coffer {
 namespace {
 
+// What saving a key can change: its row and 26 materials of 200 bytes, the leaves they are in, and the splits above
+// them. Claimed before the first write: a disk that fills up at the commit would take the whole transaction with it.
+constexpr std::uint32_t kSavePages = 16;
+
 KeyState state_at(Query& row, int column) {
   switch (row.number(column)) {
     case 1: return KeyState::kEnabled;
@@ -114,6 +118,7 @@ Result<std::map<std::string, std::uint64_t>> Catalog::load_call_counts() {
 
 Status Catalog::save_key(const KmsKeyRecord& record) {
   std::lock_guard lock(state_->mutex);
+  COFFER_TRY(state_->database->reserve(kSavePages));
   Savepoint savepoint(*this);
   const auto& key_id = record.metadata.key_id;
   COFFER_TRY(insert_key(state_->statements, record.metadata));
@@ -131,6 +136,7 @@ Status Catalog::save_key(const KmsKeyRecord& record) {
 
 Status Catalog::save_alias(const KeyAlias& alias) {
   std::lock_guard lock(state_->mutex);
+  COFFER_TRY(state_->database->reserve(kSavePages));
   return state_
       ->query("INSERT OR REPLACE INTO kms_aliases(name, key_id, created) VALUES(?1, ?2, ?3)", alias.name,
               alias.target_key_id, alias.created_ns)

@@ -601,6 +601,19 @@ TEST_F(CatalogTest, KmsRecordsOutOfRangeAreDamage) {
   }
 }
 
+TEST_F(CatalogTest, AFullDiskRefusesAKeyAndLosesNothing) {
+  ASSERT_TRUE(catalog_->set_number("before", 1).ok());
+  disk_.set_capacity(0);
+  Status saved;
+  for (int i = 0; i < 100'000 && saved.ok(); ++i)
+    saved = catalog_->save_key(kms_record(realm_, "k" + std::to_string(i)));
+  ASSERT_FALSE(saved.ok());
+  EXPECT_EQ(saved.code(), Code::kNoSpace);
+  disk_.set_capacity(std::uint64_t{1} << 40);
+  reopen();
+  EXPECT_EQ(*catalog_->number("before"), 1U);
+}
+
 TEST_F(CatalogTest, KmsRecordsAreSavedFromAnyThread) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i)
