@@ -14,7 +14,7 @@ Housekeeper::Housekeeper(Store& store, LocalKms& kms, Log log)
       log_(std::move(log)),
       soft_([this] { commit_softly(); }),
       durable_([this] { commit_durably(); }),
-      reseal_([this] { reseal(); }) {}
+      behind_([this] { work_behind(); }) {}
 
 Housekeeper::~Housekeeper() {
   {
@@ -24,7 +24,7 @@ Housekeeper::~Housekeeper() {
   end_.notify_all();
   soft_.join();
   durable_.join();
-  reseal_.join();
+  behind_.join();
 }
 
 bool Housekeeper::wait_ms(std::int64_t time) {
@@ -57,7 +57,6 @@ void Housekeeper::commit_durably() {
     if (since_durable_ms < kDurableIntervalMs) continue;
     since_durable_ms = 0;
     if (store_.dirty()) report("durable commit", store_.sync_all());
-    report("removing what no commit names", store_.collect_garbage());
     since_expiry_ms += kDurableIntervalMs;
     if (since_expiry_ms < kKeyExpiryLookMs) continue;
     since_expiry_ms = 0;
@@ -65,15 +64,16 @@ void Housekeeper::commit_durably() {
   }
 }
 
-void Housekeeper::reseal() {
-  std::int64_t rest_ms = kResealLookMs;
+void Housekeeper::work_behind() {
+  std::int64_t rest_ms = kBehindLookMs;
   while (wait_ms(rest_ms)) {
     const auto begin = std::chrono::steady_clock::now();
+    report("removing what no commit names", store_.collect_garbage());
     const Result<bool> step = store_.reseal_step();
-    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
     if (!step.ok()) report("resealing", step.error());
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
     // As long a rest as the step took: the mount's users come first.
-    rest_ms = step.ok() && *step ? std::clamp<std::int64_t>(took.count(), 1, kResealLookMs) : kResealLookMs;
+    rest_ms = step.ok() && *step ? std::clamp<std::int64_t>(took.count(), 1, kBehindLookMs) : kBehindLookMs;
   }
 }
 

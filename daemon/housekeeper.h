@@ -22,7 +22,7 @@ class Housekeeper {
  private:
   void commit_softly();
   void commit_durably();
-  void reseal();
+  void work_behind();
   bool wait_ms(std::int64_t time);  // false: it is time to end
   void report(const char* what, const Status& status);
 
@@ -33,7 +33,7 @@ class Housekeeper {
   std::condition_variable end_;
   bool ending_ = false;
   bool reported_ = false;
-  std::thread soft_, durable_, reseal_;
+  std::thread soft_, durable_, behind_;
 };
 
 }  // namespace coffer
