@@ -62,6 +62,14 @@ TEST_F(KeyControlTest, SchedulingDeletionEndsEverythingInOrder) {
                           "drop pages PendingDeletion", "wipe PendingDeletion", "durable", "release PendingDeletion"));
 }
 
+TEST_F(KeyControlTest, EnablingDropsWhatTheKernelCouldNotWriteBack) {
+  const std::string key = make_key();
+  ASSERT_TRUE(control.disable_key(key).ok());
+  steps.clear();
+  ASSERT_TRUE(control.enable_key(key).ok());
+  EXPECT_THAT(steps, ElementsAre("drop pages Enabled", "durable"));
+}
+
 TEST_F(KeyControlTest, AKeyWhoseWritesCannotBeSealedGoesOnServing) {
   const std::string key = make_key();
   users.sealing = Error{Code::kNoSpace, "full"};
