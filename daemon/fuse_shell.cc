@@ -108,7 +108,10 @@ FuseShell::State::~State() {
 }
 
 FuseShell::FuseShell(std::unique_ptr<State> state) : state_(std::move(state)) {}
-FuseShell::~FuseShell() = default;
+FuseShell::~FuseShell() {
+  unmount();
+  stop();
+}
 
 Result<std::unique_ptr<FuseShell>> FuseShell::mount(Store& store, const Clock& clock, const Options& options, Log log) {
   auto state = std::make_unique<State>(store, clock, options, std::move(log));
@@ -183,7 +186,8 @@ void FuseShell::State::serve() {
 
 void FuseShell::unmount() {
   if (fuse_session_exited(state_->session) != 0) return;
-  if (unmount_dir(state_->options.dir, /*lazily=*/false)) return;
+  if (unmount_dir(state_->options.dir, /*lazily=*/!state_->notifier)) return;
+  if (!state_->notifier) return;
   // In use: what its users have written so far is made requests first; what they write later is refused.
   drop_pages(state_->written_objects(), std::chrono::milliseconds(kWriteBackMs));
   if (!unmount_dir(state_->options.dir, /*lazily=*/true)) state_->log(LogLevel::kError, "cannot unmount");

@@ -25,7 +25,7 @@ class FuseShell final : public KernelCache {
 
   // Mounts; requests wait until start(). kInvalidArgument for options libfuse does not know, kIo where mounting fails.
   static Result<std::unique_ptr<FuseShell>> mount(Store& store, const Clock& clock, const Options& options, Log log);
-  ~FuseShell() override;  // unmounted and stopped before
+  ~FuseShell() override;  // unmounts and stops
 
   void start();
   int ended_fd() const;  // readable once nothing is mounted any more, whoever unmounted it
