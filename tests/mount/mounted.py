@@ -307,6 +307,16 @@ class Scratch:
     def data_files(self):
         return [path for path in self.store_files() if path.startswith(os.path.join(self.store, "objects"))]
 
+    def data_bytes(self):
+        """What the data files occupy; the daemon may remove some while they are looked at."""
+        total = 0
+        for path in self.data_files():
+            try:
+                total += os.stat(path).st_blocks * 512
+            except FileNotFoundError:
+                pass
+        return total
+
     # --- talking to it ---
     def cli(self, *arguments, **rest):
         env = dict(os.environ, COFFER_SOCKET=self.socket, **rest.pop("extra_env", {}))
