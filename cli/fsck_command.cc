@@ -5,7 +5,6 @@
 #include "cli/json.h"
 #include "cli/offline_store.h"
 #include "cli/progress.h"
-#include "store/sealed_database.h"
 
 namespace coffer {
 namespace {
@@ -13,7 +12,6 @@ namespace {
 Result<FsckReport> check_everything(const FsckOptions& options, Console& console) {
   const SystemClock clock;
   COFFER_ASSIGN(const auto opened, open_offline(options.store, options.unlock, clock));
-  COFFER_TRY(verify_sealed_files(opened->folder->disk(), *opened->keys, *opened->suite));
   COFFER_ASSIGN(const Principal owner, owner_of(*opened));
   Progress progress(console, clock, "checking objects:");
   return fsck(*opened->catalog, opened->folder->disk(), *opened->keyring, owner,
