@@ -36,17 +36,24 @@ void OpenObjects::remove(InodeNumber ino) {
   objects_.erase(found);
 }
 
-// Who holds one of two references took it under this lock, so one alone means that nobody else can get at the object.
+// References are taken under this lock, or copied from one that lives: one alone means that nobody else can get at the object.
 void OpenObjects::evict() {
   for (std::size_t i = 0; i < kEvictionLook && objects_.size() > kOpenObjectsCached; ++i) {
     const auto oldest = objects_.find(recent_.back());
-    if (oldest->second.object.use_count() == 1 && oldest->second.object->evictable()) {
-      recent_.pop_back();
-      objects_.erase(oldest);
-    } else {
+    if (!evictable(oldest->second)) {
       recent_.splice(recent_.begin(), recent_, oldest->second.place);
+      continue;
     }
+    recent_.pop_back();
+    objects_.erase(oldest);
   }
+}
+
+bool OpenObjects::evictable(const Kept& kept) {
+  if (kept.object.use_count() != 1) return false;
+  // Free, but for a moment: taken to see what its last user left.
+  const std::unique_lock lock(kept.object->mutex, std::try_to_lock);
+  return lock.owns_lock() && kept.object->evictable();
 }
 
 std::vector<std::shared_ptr<OpenObject>> OpenObjects::all() const {

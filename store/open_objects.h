@@ -26,6 +26,7 @@ class OpenObjects {
     std::list<InodeNumber>::iterator place;
   };
   void evict();
+  static bool evictable(const Kept& kept);
 
   mutable std::mutex mutex_;
   std::unordered_map<InodeNumber, Kept> objects_;

@@ -118,6 +118,10 @@ Status Store::State::claim_space(std::uint64_t bytes) {
   return {};
 }
 
+Status Store::State::reserve_pages_locked(std::uint64_t pages) {
+  return catalog.database().reserve(static_cast<std::uint32_t>(std::min<std::uint64_t>(pages, UINT32_MAX)));
+}
+
 Result<Usage> Store::usage() {
   Usage usage;
   COFFER_ASSIGN(usage.space, state_->disk.space());
@@ -170,18 +174,22 @@ Result<Inode> Store::change(InodeNumber ino, const InodeChange& change) {
   COFFER_TRY(s.ready());
   COFFER_ASSIGN(const auto handle, s.inodes.get(ino));
   if (change.size) COFFER_TRY(s.checked(s.resize(ino, *change.size)));
-  Gate::Pass pass(s.gate);
-  const auto now = s.clock.wall_ns();
-  s.inodes.edit(handle, [&](Inode& inode) {
-    inode.mode = change.mode.value_or(inode.mode) & 07777;
-    inode.uid = change.uid.value_or(inode.uid);
-    inode.gid = change.gid.value_or(inode.gid);
-    inode.atime_ns = change.atime_ns.value_or(inode.atime_ns);
-    inode.mtime_ns = change.mtime_ns.value_or(inode.mtime_ns);
-    inode.ctime_ns = change.ctime_ns.value_or(now);
+  return s.with_room([&]() -> Result<Inode> {
+    Gate::Pass pass(s.gate);
+    std::lock_guard lock(s.catalog.mutex());
+    COFFER_TRY(s.reserve_pages_locked(1));
+    const auto now = s.clock.wall_ns();
+    s.inodes.edit(handle, [&](Inode& inode) {
+      inode.mode = change.mode.value_or(inode.mode) & 07777;
+      inode.uid = change.uid.value_or(inode.uid);
+      inode.gid = change.gid.value_or(inode.gid);
+      inode.atime_ns = change.atime_ns.value_or(inode.atime_ns);
+      inode.mtime_ns = change.mtime_ns.value_or(inode.mtime_ns);
+      inode.ctime_ns = change.ctime_ns.value_or(now);
+    });
+    s.touch();
+    return s.inodes.read(handle);
   });
-  s.touch();
-  return s.inodes.read(handle);
 }
 
 }  // namespace coffer

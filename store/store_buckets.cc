@@ -30,6 +30,7 @@ Result<Inode> Store::State::make_bucket(const BucketName& name, const NewInode& 
     std::lock_guard lock(catalog.mutex());
     COFFER_ASSIGN(const auto root, directory_locked(kRootInode));
     const Bucket bucket{inode.ino, name, principal.account, inode.ctime_ns, SseRule(), 1};
+    COFFER_TRY(reserve_pages_locked(kNamePages));
     COFFER_ASSIGN(inode, checked(add_child_locked(root, name.str(), inode, refer,
                                                   [&] { return catalog.insert_bucket(bucket); })));
   }
@@ -67,6 +68,7 @@ Status Store::put_rule(const BucketName& name, const SseRule& rule) {
     std::lock_guard lock(s.catalog.mutex());
     COFFER_ASSIGN(const auto bucket, s.catalog.bucket(name));
     if (bucket.rule != rule) {
+      COFFER_TRY(s.reserve_pages_locked(kNamePages));
       COFFER_TRY(s.checked(s.catalog.update_rule(bucket.ino, rule, bucket.rule_version + 1)));
       COFFER_TRY(s.bucket_locked(bucket.ino));
       s.touch();
@@ -82,6 +84,7 @@ void Store::State::note_modified(OpenObject& object) {
   if (!bucket || object.queued_for == bucket->rule_version) return;
   if (object.current().rule_version == bucket->rule_version && !object.seals_run_out()) return;
   std::lock_guard lock(catalog.mutex());
+  if (!reserve_pages_locked(2)) return;
   // If it fails the write is no less written; the next one tries again.
   if (checked(catalog.enqueue_reseal(object.ino()))) object.queued_for = bucket->rule_version;
 }

@@ -83,6 +83,8 @@ Result<Store::State::Frozen> Store::State::commit_frozen(Commit kind, DataFiles:
   committed_changes = frozen.changes;
   if (kind == Commit::kRound && !whole && pin_next.exchange(false)) COFFER_TRY(catalog.database().pin());
   if (kind == Commit::kCheckpoint) COFFER_TRY(catalog.database().checkpoint_rest());
+  // For the next commit; where it fails no operation finds room either.
+  (void)reserve_pages_locked(kCommitPages);
   frozen.digest = hex(catalog.database().last_tag());
   frozen.unsynced = std::move(unsynced);
   if (kind != Commit::kRound && kind != Commit::kCheckpoint) return frozen;
@@ -134,7 +136,7 @@ void Store::State::end_round(const Frozen& frozen) {
     object->end_round();
     if (!object->worth_punching()) continue;
     std::lock_guard garbage_lock(garbage_mutex);
-    punchable.push_back(object);
+    punchable.push_back(object->ino());
   }
   in_round.clear();
   {
@@ -232,13 +234,14 @@ Status Store::collect_garbage() {
     s.touch();
   }
   for (std::size_t i = 0; i < kGarbageStep; ++i) {
-    std::shared_ptr<OpenObject> object;
+    InodeNumber ino = 0;
     {
       std::lock_guard lock(s.garbage_mutex);
       if (s.punchable.empty()) break;
-      object = s.punchable.front().lock();
+      ino = s.punchable.front();
       s.punchable.pop_front();
     }
+    const auto object = s.objects.find(ino);  // kept in memory until it is punched, or gone
     if (!object) continue;
     std::unique_lock lock(object->mutex);
     if (object->worth_punching()) COFFER_TRY(object->punch_freed());

@@ -81,7 +81,7 @@ Status Store::State::ensure_cipher(OpenObject& object, const std::shared_ptr<con
   return {};
 }
 
-Status Store::State::change_content(const std::shared_ptr<OpenObject>& object,
+Status Store::State::change_content(const std::shared_ptr<OpenObject>& object, std::uint64_t bytes,
                                     const std::function<Result<Progress>()>& change) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     COFFER_TRY(ready());
@@ -91,6 +91,10 @@ Status Store::State::change_content(const std::shared_ptr<OpenObject>& object,
       std::unique_lock lock(object->mutex);
       if (object->gone()) return no_such_file();
       if (!object->current().aead) continue;
+      {
+        std::lock_guard catalog_lock(catalog.mutex());
+        COFFER_TRY(reserve_pages_locked(kNamePages + map_pages(bytes)));
+      }
       list_changed(object);
       touch();
       COFFER_ASSIGN(const auto progress, change());
@@ -141,6 +145,7 @@ Status Store::State::reissue(const std::shared_ptr<OpenObject>& object) {
     const auto old_file = object->file();
     {
       std::lock_guard catalog_lock(catalog.mutex());
+      COFFER_TRY(reserve_pages_locked(kNamePages + map_pages(inodes.read(object->inode()).size)));
       Catalog::Savepoint savepoint(catalog);
       if (old_file != 0) COFFER_TRY(catalog.add_garbage(old_file));
       COFFER_TRY(catalog.remove_map_rows(object->ino(), 0));
@@ -165,8 +170,12 @@ Status Store::State::truncate_to_zero(const std::shared_ptr<OpenObject>& object)
     std::shared_lock lock(object->mutex);
     same_rule = object->current().rule_version == bucket.rule_version && !object->next();
   }
-  if (inode.size > 0 || !same_rule) return reissue(object);
+  if (inode.size > 0 || !same_rule) return with_room([&] { return reissue(object); });
   Gate::Pass pass(gate);
+  {
+    std::lock_guard lock(catalog.mutex());
+    COFFER_TRY(reserve_pages_locked(1));
+  }
   const auto now = clock.wall_ns();
   inodes.edit(object->inode(), [&](Inode& i) { i.mtime_ns = i.ctime_ns = now; });
   touch();
@@ -177,13 +186,19 @@ Status Store::State::resize(InodeNumber ino, std::uint64_t size) {
   COFFER_TRY(check_range(size, 0));
   COFFER_ASSIGN(const auto target, object(ino));
   if (size == 0) return truncate_to_zero(target);
-  return change_content(target, [&] { return target->resize(size); });
+  const auto old = inodes.read(target->inode()).size;
+  const auto cut = old > size ? old - size : 0;
+  return with_room([&] { return change_content(target, cut, [&] { return target->resize(size); }); });
 }
 
 void Store::State::note_access(const InodeCache::Handle& handle) {
   const auto inode = inodes.read(handle);
   const auto now = clock.wall_ns();
   if (inode.atime_ns > inode.mtime_ns && inode.atime_ns > inode.ctime_ns && now - inode.atime_ns < kRelatimeNs) return;
+  {
+    std::lock_guard lock(catalog.mutex());
+    if (!reserve_pages_locked(1)) return;
+  }
   inodes.edit(handle, [&](Inode& i) { i.atime_ns = now; });
   touch();
 }
@@ -229,7 +244,8 @@ Status Store::write(InodeNumber ino, std::uint64_t offset, BytesView bytes) {
   COFFER_ASSIGN(const auto object, s.object(ino));
   COFFER_TRY(s.relieve_pressure());
   COFFER_TRY(s.claim_space(bytes.size()));
-  return s.checked(s.change_content(object, [&] { return object->write(offset, bytes); }));
+  return s.with_room(
+      [&] { return s.change_content(object, bytes.size(), [&] { return object->write(offset, bytes); }); });
 }
 
 Status Store::fallocate(InodeNumber ino, FallocateMode mode, std::uint64_t offset, std::uint64_t size) {
@@ -241,14 +257,16 @@ Status Store::fallocate(InodeNumber ino, FallocateMode mode, std::uint64_t offse
   const bool allocates = mode == FallocateMode::kAllocate || mode == FallocateMode::kAllocateKeepSize;
   const bool grows = mode == FallocateMode::kAllocate || mode == FallocateMode::kZero;
   if (allocates) COFFER_TRY(s.claim_space(size));
-  return s.checked(s.change_content(object, [&]() -> Result<Progress> {
+  const auto change = [&]() -> Result<Progress> {
     if (!allocates) {
       COFFER_ASSIGN(const auto punched, object->punch(offset, size));
       if (punched == Progress::kNeedsDurableCommit) return punched;
     }
     if (!grows || offset + size <= s.inodes.read(object->inode()).size) return Progress::kDone;
     return object->resize(offset + size);
-  }));
+  };
+  const auto touched = allocates ? 0 : std::min(size, s.inodes.read(object->inode()).size);
+  return s.with_room([&] { return s.change_content(object, touched, change); });
 }
 
 Result<std::uint64_t> Store::seek(InodeNumber ino, std::uint64_t offset, SeekFor what) {

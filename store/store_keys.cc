@@ -64,6 +64,7 @@ Status Store::set_xattr(InodeNumber ino, std::string_view name, BytesView value,
   const auto without = old ? all - old->size() - name.size() : all;
   if (without + name.size() + value.size() > kXattrsSizeMax)
     return Error{Code::kNoSpace, "the attributes of one file have at most 1 MiB"};
+  COFFER_TRY(s.reserve_pages_locked(kNamePages + (value.size() + kXattrSizeMax) / kPageSize));
   COFFER_TRY(s.checked(s.catalog.set_xattr(ino, name, value)));
   const auto now = s.clock.wall_ns();
   s.inodes.edit(handle, [&](Inode& i) { i.ctime_ns = now; });
@@ -78,6 +79,7 @@ Status Store::remove_xattr(InodeNumber ino, std::string_view name) {
   Gate::Pass pass(s.gate);
   std::lock_guard lock(s.catalog.mutex());
   COFFER_ASSIGN(const auto handle, s.inodes.get_locked(ino));
+  COFFER_TRY(s.reserve_pages_locked(kNamePages + kXattrSizeMax / kPageSize));
   COFFER_TRY(s.checked(s.catalog.remove_xattr(ino, name)));
   const auto now = s.clock.wall_ns();
   s.inodes.edit(handle, [&](Inode& i) { i.ctime_ns = now; });

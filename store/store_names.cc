@@ -40,6 +40,7 @@ Result<Inode> Store::State::add_child_locked(const InodeCache::Handle& parent, s
                                              bool refer, const std::function<Status()>& more) {
   inode.parent = inodes.read(parent).ino;
   if (inode.bucket == 0) inode.bucket = inodes.read(parent).bucket;
+  COFFER_TRY(reserve_pages_locked(kNamePages));
   Catalog::Savepoint savepoint(catalog);
   const auto taken = catalog.find_name(inode.parent, name);
   if (taken) return Error{Code::kExists, "the name is taken"};
@@ -82,10 +83,12 @@ Result<Inode> Store::make_directory(InodeNumber parent, std::string_view name, c
   COFFER_TRY(check_name(name));
   COFFER_TRY(s.claim_space(kPageSize));
   COFFER_ASSIGN(const auto inode, s.new_inode(FileKind::kDirectory, attributes));
-  Gate::Pass pass(s.gate);
-  std::lock_guard lock(s.catalog.mutex());
-  COFFER_ASSIGN(const auto directory, s.directory_locked(parent));
-  return s.checked(s.add_child_locked(directory, name, inode, /*refer=*/true, [] { return Status(); }));
+  return s.with_room([&]() -> Result<Inode> {
+    Gate::Pass pass(s.gate);
+    std::lock_guard lock(s.catalog.mutex());
+    COFFER_ASSIGN(const auto directory, s.directory_locked(parent));
+    return s.add_child_locked(directory, name, inode, /*refer=*/true, [] { return Status(); });
+  });
 }
 
 Result<Inode> Store::create(InodeNumber parent, std::string_view name, const NewInode& attributes) {
@@ -102,10 +105,12 @@ Result<Inode> Store::make_node(InodeNumber parent, std::string_view name, FileKi
   if (parent == kRootInode) return Error{Code::kNotPermitted, "only buckets are in the root"};
   COFFER_TRY(s.claim_space(kPageSize));
   COFFER_ASSIGN(const auto inode, s.new_inode(kind, attributes));
-  Gate::Pass pass(s.gate);
-  std::lock_guard lock(s.catalog.mutex());
-  COFFER_ASSIGN(const auto directory, s.directory_locked(parent));
-  return s.checked(s.add_child_locked(directory, name, inode, /*refer=*/true, [] { return Status(); }));
+  return s.with_room([&]() -> Result<Inode> {
+    Gate::Pass pass(s.gate);
+    std::lock_guard lock(s.catalog.mutex());
+    COFFER_ASSIGN(const auto directory, s.directory_locked(parent));
+    return s.add_child_locked(directory, name, inode, /*refer=*/true, [] { return Status(); });
+  });
 }
 
 // The envelope is issued first, with nothing locked: the KMS may take its time, or refuse.
@@ -132,20 +137,22 @@ Result<Inode> Store::State::make_file(InodeNumber parent, std::string_view name,
   COFFER_ASSIGN(auto issued, keyring.issue(bucket.rule, subject, principal));
   auto kept = KeptEnvelope::issued(std::move(issued), bucket.rule_version);
 
-  Gate::Pass pass(gate);
-  std::lock_guard lock(catalog.mutex());
-  COFFER_ASSIGN(const auto directory, directory_locked(parent));
-  ContentRow row;
-  row.ino = inode.ino;
-  row.envelope = kept.encoded;
-  row.rule_version = kept.rule_version;
-  row.seals_leased = kept.seals_leased;
-  COFFER_ASSIGN(const auto made,
-                add_child_locked(directory, name, inode, /*refer=*/true, [&] { return catalog.put_content(row); }));
-  COFFER_ASSIGN(const auto handle, inodes.get_locked(made.ino));
-  objects.put(std::make_shared<OpenObject>(parts, handle, std::move(kept)));
-  if (open) inodes.opened(made.ino);
-  return made;
+  return with_room([&]() -> Result<Inode> {
+    Gate::Pass pass(gate);
+    std::lock_guard lock(catalog.mutex());
+    COFFER_ASSIGN(const auto directory, directory_locked(parent));
+    ContentRow row;
+    row.ino = inode.ino;
+    row.envelope = kept.encoded;
+    row.rule_version = kept.rule_version;
+    row.seals_leased = kept.seals_leased;
+    COFFER_ASSIGN(const auto made,
+                  add_child_locked(directory, name, inode, /*refer=*/true, [&] { return catalog.put_content(row); }));
+    COFFER_ASSIGN(const auto handle, inodes.get_locked(made.ino));
+    objects.put(std::make_shared<OpenObject>(parts, handle, std::move(kept)));
+    if (open) inodes.opened(made.ino);
+    return made;
+  });
 }
 
 Result<Inode> Store::make_symlink(InodeNumber parent, std::string_view name, std::string_view target,
@@ -159,11 +166,13 @@ Result<Inode> Store::make_symlink(InodeNumber parent, std::string_view name, std
   COFFER_TRY(s.claim_space(2 * kPageSize));
   COFFER_ASSIGN(auto inode, s.new_inode(FileKind::kSymlink, attributes));
   inode.size = target.size();
-  Gate::Pass pass(s.gate);
-  std::lock_guard lock(s.catalog.mutex());
-  COFFER_ASSIGN(const auto directory, s.directory_locked(parent));
-  return s.checked(s.add_child_locked(directory, name, inode, /*refer=*/true,
-                                      [&] { return s.catalog.set_symlink_target(inode.ino, target); }));
+  return s.with_room([&]() -> Result<Inode> {
+    Gate::Pass pass(s.gate);
+    std::lock_guard lock(s.catalog.mutex());
+    COFFER_ASSIGN(const auto directory, s.directory_locked(parent));
+    return s.add_child_locked(directory, name, inode, /*refer=*/true,
+                              [&] { return s.catalog.set_symlink_target(inode.ino, target); });
+  });
 }
 
 Result<std::string> Store::read_symlink(InodeNumber ino) {
@@ -180,30 +189,32 @@ Result<Inode> Store::link(InodeNumber ino, InodeNumber parent, std::string_view 
   COFFER_TRY(check_name(name));
   if (parent == kRootInode) return Error{Code::kNotPermitted, "only buckets are in the root"};
   COFFER_TRY(s.claim_space(kPageSize));
-  Gate::Pass pass(s.gate);
-  std::lock_guard lock(s.catalog.mutex());
-  COFFER_ASSIGN(const auto handle, s.inodes.get_locked(ino));
-  COFFER_ASSIGN(const auto directory, s.directory_locked(parent));
-  const auto inode = s.inodes.read(handle);
-  if (inode.kind == FileKind::kDirectory) return Error{Code::kNotPermitted, "a directory has one name"};
-  if (inode.bucket != s.inodes.read(directory).bucket)
-    return Error{Code::kCrossesBuckets, "a link does not leave its bucket"};
-  if (inode.nlink == 0) return no_such_file();
-  if (inode.nlink >= kLinksMax) return Error{Code::kTooManyLinks, "the file has as many names as it may"};
-  const auto taken = s.catalog.find_name(parent, name);
-  if (taken) return Error{Code::kExists, "the name is taken"};
-  if (taken.code() != Code::kNotFound) return s.checked(Result<Inode>(taken.error()));
-  if (auto inserted = s.catalog.insert_name(parent, name, ino, inode.kind); !inserted)
-    return s.checked(Result<Inode>(std::move(inserted).error()));
-  const auto now = s.clock.wall_ns();
-  s.inodes.edit(directory, [&](Inode& d) { d.mtime_ns = d.ctime_ns = now; });
-  s.inodes.edit(handle, [&](Inode& i) {
-    ++i.nlink;
-    i.ctime_ns = now;
+  return s.with_room([&]() -> Result<Inode> {
+    Gate::Pass pass(s.gate);
+    std::lock_guard lock(s.catalog.mutex());
+    COFFER_ASSIGN(const auto handle, s.inodes.get_locked(ino));
+    COFFER_ASSIGN(const auto directory, s.directory_locked(parent));
+    const auto inode = s.inodes.read(handle);
+    if (inode.kind == FileKind::kDirectory) return Error{Code::kNotPermitted, "a directory has one name"};
+    if (inode.bucket != s.inodes.read(directory).bucket)
+      return Error{Code::kCrossesBuckets, "a link does not leave its bucket"};
+    if (inode.nlink == 0) return no_such_file();
+    if (inode.nlink >= kLinksMax) return Error{Code::kTooManyLinks, "the file has as many names as it may"};
+    COFFER_TRY(s.reserve_pages_locked(kNamePages));
+    const auto taken = s.catalog.find_name(parent, name);
+    if (taken) return Error{Code::kExists, "the name is taken"};
+    if (taken.code() != Code::kNotFound) return taken.error();
+    COFFER_TRY(s.catalog.insert_name(parent, name, ino, inode.kind));
+    const auto now = s.clock.wall_ns();
+    s.inodes.edit(directory, [&](Inode& d) { d.mtime_ns = d.ctime_ns = now; });
+    s.inodes.edit(handle, [&](Inode& i) {
+      ++i.nlink;
+      i.ctime_ns = now;
+    });
+    s.inodes.refer(ino, 1);
+    s.touch();
+    return s.inodes.read(handle);
   });
-  s.inodes.refer(ino, 1);
-  s.touch();
-  return s.inodes.read(handle);
 }
 
 // --- removing ---
@@ -221,8 +232,10 @@ Status Store::State::reap_if_unreferenced(InodeNumber ino) {
     if (!unlinked.contains(ino)) return {};
   }
   COFFER_TRY(ready());
-  Gate::Pass pass(gate);
-  return checked(reap(ino));
+  return with_room([&] {
+    Gate::Pass pass(gate);
+    return reap(ino);
+  });
 }
 
 Status Store::State::reap(InodeNumber ino) {
@@ -244,6 +257,8 @@ Status Store::State::reap(InodeNumber ino) {
     } else if (row.code() != Code::kNotFound) {
       return row.error();
     }
+    COFFER_ASSIGN(const auto inode, inodes.get_locked(ino));
+    COFFER_TRY(reserve_pages_locked(kNamePages + map_pages(inodes.read(inode).size)));
     Catalog::Savepoint savepoint(catalog);
     if (file != 0) COFFER_TRY(catalog.add_garbage(file));
     COFFER_TRY(catalog.remove_inode(ino));
@@ -251,12 +266,15 @@ Status Store::State::reap(InodeNumber ino) {
     if (object) object->forget_content();
     objects.remove(ino);
     inodes.remove_locked(ino);
-    std::lock_guard unlinked_lock(unlinked_mutex);
-    unlinked.erase(ino);
-    std::lock_guard garbage_lock(garbage_mutex);
-    if (file != 0) garbage_new.push_back(file);
     --inode_count;
     touch();
+    {
+      std::lock_guard unlinked_lock(unlinked_mutex);
+      unlinked.erase(ino);
+    }
+    if (file == 0) return {};
+    std::lock_guard garbage_lock(garbage_mutex);
+    garbage_new.push_back(file);
     return {};
   }
 }
@@ -265,16 +283,17 @@ Status Store::unlink(InodeNumber parent, std::string_view name) {
   auto& s = *state_;
   COFFER_TRY(s.ready());
   COFFER_TRY(check_name(name));
-  Gate::Pass pass(s.gate);
   InodeNumber ino = 0;
-  {
+  const auto take_name_away = [&]() -> Status {
+    Gate::Pass pass(s.gate);
     std::lock_guard lock(s.catalog.mutex());
     COFFER_ASSIGN(const auto directory, s.directory_locked(parent));
     COFFER_ASSIGN(const auto entry, s.catalog.find_name(parent, name));
     if (entry.kind == FileKind::kDirectory) return Error{Code::kIsDirectory, "a directory is not unlinked"};
+    COFFER_ASSIGN(const auto handle, s.inodes.get_locked(entry.ino));
+    COFFER_TRY(s.reserve_pages_locked(kNamePages));
+    COFFER_TRY(s.catalog.remove_name(parent, name));
     ino = entry.ino;
-    COFFER_ASSIGN(const auto handle, s.inodes.get_locked(ino));
-    COFFER_TRY(s.checked(s.catalog.remove_name(parent, name)));
     const auto now = s.clock.wall_ns();
     s.inodes.edit(directory, [&](Inode& d) { d.mtime_ns = d.ctime_ns = now; });
     s.inodes.edit(handle, [&](Inode& i) {
@@ -283,9 +302,11 @@ Status Store::unlink(InodeNumber parent, std::string_view name) {
     });
     s.unlinked_locked(handle);
     s.touch();
-  }
+    return {};
+  };
+  COFFER_TRY(s.with_room(take_name_away));
   // The name is gone already; what this leaves is swept when the store is opened next.
-  (void)s.checked(s.reap(ino));
+  (void)s.reap_if_unreferenced(ino);
   return {};
 }
 
@@ -293,39 +314,40 @@ Status Store::remove_directory(InodeNumber parent, std::string_view name) {
   auto& s = *state_;
   COFFER_TRY(s.ready());
   COFFER_TRY(check_name(name));
-  {
+  InodeNumber ino = 0;
+  const auto take_name_away = [&]() -> Status {
     Gate::Pass pass(s.gate);
-    InodeNumber ino = 0;
-    {
-      std::lock_guard lock(s.catalog.mutex());
-      COFFER_ASSIGN(const auto directory, s.directory_locked(parent));
-      COFFER_ASSIGN(const auto entry, s.catalog.find_name(parent, name));
-      if (entry.kind != FileKind::kDirectory) return Error{Code::kNotDirectory, "not a directory"};
-      ino = entry.ino;
-      COFFER_ASSIGN(const auto handle, s.inodes.get_locked(ino));
-      COFFER_ASSIGN(const bool empty, s.catalog.directory_empty(ino));
-      if (!empty) return Error{Code::kNotEmpty, "the directory is not empty"};
-      Catalog::Savepoint savepoint(s.catalog);
-      COFFER_TRY(s.checked(s.catalog.remove_name(parent, name)));
-      if (parent == kRootInode) COFFER_TRY(s.checked(s.catalog.remove_bucket(ino)));
-      COFFER_TRY(s.checked(savepoint.keep()));
-      const auto now = s.clock.wall_ns();
-      s.inodes.edit(directory, [&](Inode& d) {
-        d.mtime_ns = d.ctime_ns = now;
-        --d.nlink;
-      });
-      s.inodes.edit(handle, [&](Inode& i) {
-        i.nlink = 0;
-        i.ctime_ns = now;
-      });
-      s.paths.clear();
-      s.unlinked_locked(handle);
-      std::lock_guard buckets_lock(s.buckets_mutex);
-      s.buckets.erase(ino);
-      s.touch();
-    }
-    (void)s.checked(s.reap(ino));
-  }
+    std::lock_guard lock(s.catalog.mutex());
+    COFFER_ASSIGN(const auto directory, s.directory_locked(parent));
+    COFFER_ASSIGN(const auto entry, s.catalog.find_name(parent, name));
+    if (entry.kind != FileKind::kDirectory) return Error{Code::kNotDirectory, "not a directory"};
+    COFFER_ASSIGN(const auto handle, s.inodes.get_locked(entry.ino));
+    COFFER_ASSIGN(const bool empty, s.catalog.directory_empty(entry.ino));
+    if (!empty) return Error{Code::kNotEmpty, "the directory is not empty"};
+    COFFER_TRY(s.reserve_pages_locked(kNamePages));
+    Catalog::Savepoint savepoint(s.catalog);
+    COFFER_TRY(s.catalog.remove_name(parent, name));
+    if (parent == kRootInode) COFFER_TRY(s.catalog.remove_bucket(entry.ino));
+    COFFER_TRY(savepoint.keep());
+    ino = entry.ino;
+    const auto now = s.clock.wall_ns();
+    s.inodes.edit(directory, [&](Inode& d) {
+      d.mtime_ns = d.ctime_ns = now;
+      --d.nlink;
+    });
+    s.inodes.edit(handle, [&](Inode& i) {
+      i.nlink = 0;
+      i.ctime_ns = now;
+    });
+    s.paths.clear();
+    s.unlinked_locked(handle);
+    s.touch();
+    std::lock_guard buckets_lock(s.buckets_mutex);
+    s.buckets.erase(ino);
+    return {};
+  };
+  COFFER_TRY(s.with_room(take_name_away));
+  (void)s.reap_if_unreferenced(ino);
   return parent == kRootInode ? s.durable_commit() : Status();
 }
 
@@ -346,9 +368,9 @@ Status Store::rename(InodeNumber parent, std::string_view name, InodeNumber new_
   COFFER_TRY(s.ready());
   COFFER_TRY(check_name(name));
   COFFER_TRY(check_name(new_name));
-  Gate::Pass pass(s.gate);
   InodeNumber replaced = 0;
-  {
+  const auto move_name = [&]() -> Status {
+    Gate::Pass pass(s.gate);
     std::lock_guard lock(s.catalog.mutex());
     COFFER_ASSIGN(const auto from, s.directory_locked(parent));
     COFFER_ASSIGN(const auto to, s.directory_locked(new_parent));
@@ -358,7 +380,7 @@ Status Store::rename(InodeNumber parent, std::string_view name, InodeNumber new_
     if (s.inodes.read(from).bucket != s.inodes.read(to).bucket)
       return Error{Code::kCrossesBuckets, "a rename does not leave its bucket"};
     const auto found = s.catalog.find_name(new_parent, new_name);
-    if (!found && found.code() != Code::kNotFound) return s.checked(Status(found.error()));
+    if (!found && found.code() != Code::kNotFound) return found.error();
     if (found && mode == RenameMode::kNoReplace) return Error{Code::kExists, "the name is taken"};
     if (!found && mode == RenameMode::kExchange) return no_such_file();
     if (found && found->ino == source.ino) return {};
@@ -406,7 +428,8 @@ Status Store::rename(InodeNumber parent, std::string_view name, InodeNumber new_
       COFFER_TRY(place(moved, new_parent));
       return savepoint.keep();
     };
-    COFFER_TRY(s.checked(rewrite()));
+    COFFER_TRY(s.reserve_pages_locked(2 * kNamePages));
+    COFFER_TRY(rewrite());
 
     const auto now = s.clock.wall_ns();
     std::int32_t from_links = 0, to_links = 0;  // subdirectories gained
@@ -438,8 +461,10 @@ Status Store::rename(InodeNumber parent, std::string_view name, InodeNumber new_
     }
     if (directory || target_directory) s.paths.clear();
     s.touch();
-  }
-  if (replaced != 0) (void)s.checked(s.reap(replaced));
+    return {};
+  };
+  COFFER_TRY(s.with_room(move_name));
+  if (replaced != 0) (void)s.reap_if_unreferenced(replaced);
   return {};
 }
 

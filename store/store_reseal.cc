@@ -77,6 +77,10 @@ Result<bool> Store::State::reseal_one(InodeNumber ino) {
     std::unique_lock lock(object->mutex);
     const bool ready_to_move = !object->gone() && object->next() && object->next()->aead && object->current().aead;
     if (!ready_to_move) return true;
+    {
+      std::lock_guard catalog_lock(catalog.mutex());
+      COFFER_TRY(reserve_pages_locked(kNamePages + 3 * kResealStepChunks));
+    }
     list_changed(object);
     touch();
     COFFER_ASSIGN(step, object->reseal_some());
@@ -181,6 +185,7 @@ Result<std::uint64_t> Store::queue_reseal(const BucketName& name, std::string_vi
         if (entry.kind != FileKind::kFile || !key.starts_with(prefix)) continue;
         COFFER_ASSIGN(const auto row, s.catalog.content(entry.ino));
         if (row.rule_version == bucket.rule_version && !row.next_envelope) continue;
+        COFFER_TRY(s.reserve_pages_locked(2));
         COFFER_TRY(s.checked(s.catalog.enqueue_reseal(entry.ino)));
         ++queued;
       }

@@ -18,6 +18,17 @@ namespace coffer {
 
 enum class Access { kOpen, kRead, kWrite };
 
+// Catalog pages that one operation changes at most: the leaves of its inodes, names and content row, and a split above.
+inline constexpr std::uint64_t kNamePages = 6;
+// And what a commit adds of its own.
+inline constexpr std::uint64_t kCommitPages = 8;
+// Log bytes above which a full disk is worth a checkpoint.
+inline constexpr std::uint64_t kLogWorthEmptying = 256 << 10;
+// Those of the map rows of so many bytes: a row of two layers fills a leaf and two overflow pages.
+inline std::uint64_t map_pages(std::uint64_t bytes) {
+  return 3 * (bytes / (std::uint64_t{kChunksPerRow} * kChunkSize) + 2);
+}
+
 // What the source files of Store share. Lock order: an OpenObject's key_mutex, commit_mutex, gate, an OpenObject's
 // mutex, Catalog::mutex(), and then, each alone, the locks of the small tables below.
 struct Store::State {
@@ -59,6 +70,17 @@ struct Store::State {
   // Something changed that the next commit must carry. Inside the Gate.
   void touch() { ++changes; }
   Status claim_space(std::uint64_t bytes);  // kNoSpace when only the reserve is left
+  // Before an operation's first change, with Catalog::mutex(): room for so many changed pages at the next commit, which
+  // would lose the whole transaction without. kNoSpace costs nothing.
+  Status reserve_pages_locked(std::uint64_t pages);
+  // Runs a verb, with nothing locked; once more with an emptied log if it found no room for its pages.
+  template <class Verb>
+  auto with_room(Verb&& verb) -> decltype(verb()) {
+    auto done = checked(verb());
+    if (done || done.code() != Code::kNoSpace || catalog.database().log_bytes() < kLogWorthEmptying) return done;
+    COFFER_TRY(checkpoint());
+    return checked(verb());
+  }
 
   std::atomic<bool> is_poisoned{false};
   mutable std::mutex poison_mutex;
@@ -91,7 +113,9 @@ struct Store::State {
   Status ensure_cipher(OpenObject& object, const std::shared_ptr<const Envelope>& envelope, bool unlocked,
                        Access access);
   // Runs `change` inside the Gate with the object locked; again after a durable commit where it asks for one.
-  Status change_content(const std::shared_ptr<OpenObject>& object, const std::function<Result<Progress>()>& change);
+  // `bytes` of it, at most, for the pages its map will change.
+  Status change_content(const std::shared_ptr<OpenObject>& object, std::uint64_t bytes,
+                        const std::function<Result<Progress>()>& change);
   Status reissue(const std::shared_ptr<OpenObject>& object);
   Status truncate_to_zero(const std::shared_ptr<OpenObject>& object);
   Status resize(InodeNumber ino, std::uint64_t size);
@@ -169,7 +193,7 @@ struct Store::State {
   std::mutex garbage_mutex;
   std::vector<std::uint64_t> garbage_new, garbage_in_round;  // data files no state names once these are durable
   std::deque<std::uint64_t> garbage_ready;
-  std::deque<std::weak_ptr<OpenObject>> punchable;
+  std::deque<InodeNumber> punchable;
 };
 
 Status check_name(std::string_view name);
