@@ -79,8 +79,11 @@ void fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t siz
     fuse_reply_err(req, EOPNOTSUPP);
     return;
   }
-  reply_status(req, state_of(req).store.fallocate(ino, *known, static_cast<std::uint64_t>(offset),
-                                                  static_cast<std::uint64_t>(size)));
+  FuseShell::State& state = state_of(req);
+  // The kernel says of a write that it takes set-id bits away, of this it does not.
+  if (fuse_req_ctx(req)->uid != 0) state.drop_privileges(ino);
+  reply_status(req, state.store.fallocate(ino, *known, static_cast<std::uint64_t>(offset),
+                                          static_cast<std::uint64_t>(size)));
 }
 
 void reply_seek(fuse_req_t req, InodeNumber ino, off_t offset, SeekFor what) {

@@ -30,6 +30,7 @@ Status KmsKeyControl::enable_key(std::string_view key) {
   COFFER_TRY(kms_.enable(key));
   // What the kernel could not write back while the key was disabled it still shows: now it reads what is stored.
   users_.drop_pages(metadata.arn);
+  users_.release(metadata.arn);  // what waits for the key in the reseal queue goes on
   return make_durable_();
 }
 
