@@ -4,6 +4,7 @@
 #include <array>
 
 #include "admin/s3_error.h"
+#include "base/encoding.h"
 
 namespace coffer {
 namespace {
@@ -40,6 +41,8 @@ std::optional<Error> unusable(const KeyMetadata& key) {
 bool is_missing(Code code) { return code == Code::kNotFound || code == Code::kKeyMissing; }
 
 constexpr JsonMembers::Sizes kKeySizes{1, 64 * 1024};
+
+JsonError badly_encoded() { return validation_error("key and prefix are percent-encoded"); }
 
 }  // namespace
 
@@ -93,7 +96,9 @@ JsonAnswer CofferApi::inspect(Request request) {
   const auto bucket = members.required_text("bucket", kKeySizes);
   const auto key = members.required_text("key", kKeySizes);
   if (members.error()) return *members.error();
-  const auto object = mount_.inspect(bucket, key);
+  const auto name = percent_decode(key);
+  if (!name) return badly_encoded();
+  const auto object = mount_.inspect(bucket, *name);
   if (!object.ok()) return to_coffer(object.error(), bucket);
   return print_json({{"bucket", object->bucket},
                      {"key", object->key},
@@ -114,7 +119,9 @@ JsonAnswer CofferApi::reseal(Request request) {
   if (members.error()) return *members.error();
   const auto bucket = BucketName::parse(bucket_text);
   if (!bucket.ok()) return to_coffer(bucket.error(), bucket_text);
-  const auto added = mount_.reseal(*bucket, prefix.value_or(""));
+  const auto start = percent_decode(prefix.value_or(""));
+  if (!start) return badly_encoded();
+  const auto added = mount_.reseal(*bucket, *start);
   if (!added.ok()) return to_coffer(added.error(), bucket_text);
   return print_json({{"added", *added}});
 }

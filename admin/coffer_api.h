@@ -15,6 +15,7 @@ namespace coffer {
 //                                       "layers":[{"cipher","key_source"}],"context":{},"reseal_pending"}
 //                                      kms_key_arn is null under AES256
 //   Reseal       {"bucket","prefix"} -> {"added":N}; prefix is optional
+//                                      In requests key and prefix are percent-encoded (RFC 3986): names are bytes
 //   KmsStats     {}                 -> {"GenerateDataKey":N,"Decrypt":N,...}
 //   CheckBucket  {"bucket"}         -> {"bucket","sse","kms_key","kms_key_arn","usable","code","message"}; whether the
 //                                      bucket's rule could seal now. code and message only when usable is false: S3's

@@ -45,7 +45,7 @@ Result<Json> inspect_mounted(const InspectOptions& options) {
   COFFER_ASSIGN(const MountedPath path, coffer_mount_of(table, clean_path(options.place)));
   COFFER_ASSIGN(const ObjectName name, parse_object_name(path.rest));
   COFFER_ASSIGN(ApiClient client, connect(path.mount, options.endpoint));
-  return client.coffer("Inspect", {{"bucket", name.bucket.str()}, {"key", name.key}});
+  return client.coffer("Inspect", {{"bucket", name.bucket.str()}, {"key", percent_encode(name.key, Slash::kKeep)}});
 }
 
 void print_inspection(const Json& object, Console& console) {

@@ -1,5 +1,6 @@
 #include <poll.h>
 
+#include "base/encoding.h"
 #include "base/exit_code.h"
 #include "base/limits.h"
 #include "cli/commands.h"
@@ -73,7 +74,7 @@ Status wait_for_queue(ApiClient& client, Console& console) {
 Result<int> run_command(const ResealOptions& options, Console& console) {
   COFFER_ASSIGN(const ResealTarget target, target_of(options.place));
   COFFER_ASSIGN(ApiClient client, connect(target.mount, options.endpoint));
-  COFFER_ASSIGN(const Json answer, client.coffer("Reseal", {{"bucket", target.bucket}, {"prefix", target.prefix}}));
+  COFFER_ASSIGN(const Json answer, client.coffer("Reseal", {{"bucket", target.bucket}, {"prefix", percent_encode(target.prefix, Slash::kKeep)}}));
   COFFER_TRY(wait_for_queue(client, console));
   const auto added = number_at(answer, "added");
   if (options.json) {

@@ -54,6 +54,14 @@ TEST(CofferApi, InspectShowsAnEnvelope) {
   EXPECT_EQ(body_of(room.coffer_call("Inspect", "{\"bucket\":\"docs\"}"))["__type"], "ValidationException");
 }
 
+TEST(CofferApi, KeysArePercentEncodedBytes) {
+  AdminRoom room;
+  EXPECT_EQ(body_of(room.coffer_call("Inspect", "{\"bucket\":\"docs\",\"key\":\"%61/b\"}"))["key"], "a/b");
+  for (const auto* operation : {"Inspect", "Reseal"})
+    EXPECT_EQ(body_of(room.coffer_call(operation, "{\"bucket\":\"docs\",\"key\":\"%6\",\"prefix\":\"%6\"}"))["__type"],
+              "ValidationException");
+}
+
 TEST(CofferApi, ResealSaysHowManyObjectsItAdded) {
   AdminRoom room;
   EXPECT_EQ(body_of(room.coffer_call("Reseal", "{\"bucket\":\"docs\"}")), (json{{"added", 10}}));
