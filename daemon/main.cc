@@ -133,7 +133,7 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
   shell->unmount();
   shell->stop();
   housekeeper.reset();
-  const Status synced = store->sync_all();
+  const Status synced = store->finish();
   if (synced.ok() && !store->poisoned()) return {};
   return Error{Code::kPoisoned,
                "not everything could be made durable: see to the disk below the store, then run coffer fsck"};

@@ -139,6 +139,11 @@ Store::CommitState Store::commit_state() const {
   return state_->commit_state;
 }
 
+Status Store::finish() {
+  COFFER_TRY(state_->ready());
+  return state_->checkpoint();
+}
+
 void Store::before_commit(std::function<Status()> hook) {
   std::lock_guard lock(state_->commit_mutex);
   state_->hook = std::move(hook);

@@ -120,6 +120,8 @@ class Store {
     std::string digest;         // hex, of the last durable commit's last log frame
   };
   CommitState commit_state() const;
+  // For the end of a mount: all of it durable, and in coffer.db. The log is empty then, so cutting it takes nothing back.
+  Status finish();
   // Called with what belongs into the next commit but is kept elsewhere (the KMS's call counts).
   void before_commit(std::function<Status()> hook);
 
