@@ -102,6 +102,12 @@ Result<Store::State::Frozen> Store::State::commit_frozen(Commit kind, DataFiles:
   return frozen;
 }
 
+Status Store::State::soft_commit() {
+  std::lock_guard lock(commit_mutex);
+  COFFER_TRY(commit(Commit::kSoft));
+  return {};
+}
+
 Status Store::State::run_round() {
   Frozen frozen;
   {

@@ -258,7 +258,7 @@ Status Store::State::reap(InodeNumber ino) {
       return row.error();
     }
     COFFER_ASSIGN(const auto inode, inodes.get_locked(ino));
-    COFFER_TRY(reserve_pages_locked(kNamePages + map_pages(inodes.read(inode).size)));
+    COFFER_TRY(reserve_pages_locked(kNamePages + (file == 0 ? 0 : map_pages(inodes.read(inode).size))));
     Catalog::Savepoint savepoint(catalog);
     if (file != 0) COFFER_TRY(catalog.add_garbage(file));
     COFFER_TRY(catalog.remove_inode(ino));

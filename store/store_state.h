@@ -73,10 +73,14 @@ struct Store::State {
   // Before an operation's first change, with Catalog::mutex(): room for so many changed pages at the next commit, which
   // would lose the whole transaction without. kNoSpace costs nothing.
   Status reserve_pages_locked(std::uint64_t pages);
-  // Runs a verb, with nothing locked; once more with an emptied log if it found no room for its pages.
+  // Runs a verb, with nothing locked. If it finds no room: again after a commit, which gives back what others claimed
+  // and did not need, and again with an emptied log.
   template <class Verb>
   auto with_room(Verb&& verb) -> decltype(verb()) {
     auto done = checked(verb());
+    if (done || done.code() != Code::kNoSpace || is_poisoned) return done;
+    COFFER_TRY(soft_commit());
+    done = checked(verb());
     if (done || done.code() != Code::kNoSpace || catalog.database().log_bytes() < kLogWorthEmptying) return done;
     COFFER_TRY(checkpoint());
     return checked(verb());
@@ -167,6 +171,7 @@ struct Store::State {
   Status flush_frozen();
   Status write_out_frozen();
   Result<Frozen> commit_frozen(Commit kind, DataFiles::Batch unsynced);
+  Status soft_commit();
   Status run_round();
   void end_round(const Frozen& frozen);
   Status durable_commit();

@@ -520,6 +520,42 @@ TEST_F(StoreTest, FullDiskRefusesWritesAndKeepsWhatIsThere) {
   put(create("g"), piece);
 }
 
+TEST_F(StoreTest, FullDiskOfSmallFilesLetsAllOfThemBeDeleted) {
+  rig.disk.set_capacity(32 << 20);
+  std::vector<std::string> names;
+  const auto bytes = some_bytes(3000, 1);
+  for (int i = 0; i < 20'000; ++i) {
+    const auto name = "s" + std::to_string(i);
+    const auto made = store().create(bucket, name, kFileAttributes);
+    if (!made.ok()) {
+      ASSERT_EQ(made.code(), Code::kNoSpace);
+      break;
+    }
+    names.push_back(name);
+    const auto written = store().write(made->ino, 0, bytes);
+    store().release(made->ino);
+    store().forget(made->ino, 1);
+    if (!written.ok()) {
+      ASSERT_EQ(written.code(), Code::kNoSpace);
+      break;
+    }
+    if (i % 50 == 0) {
+      ASSERT_TRUE(store().commit_soon().ok());
+    }
+  }
+  EXPECT_GT(names.size(), 500U);
+  EXPECT_LT(names.size(), 20'000U);
+  ASSERT_TRUE(store().sync_all().ok());
+  for (const auto& name : names) {
+    const auto gone = store().unlink(bucket, name);
+    ASSERT_TRUE(gone.ok()) << gone.error().message;
+  }
+  ASSERT_TRUE(store().sync_all().ok());
+  ASSERT_FALSE(store().poisoned());
+  rig.reopen();
+  EXPECT_TRUE(store().read_directory(bucket, 0, 10)->empty());
+}
+
 // --- damage ---
 
 class DamageTest : public StoreTest {
