@@ -92,6 +92,19 @@ class Damage(MountTest):
             file.seek(at)
             file.write(bytes([byte[0] ^ 0x10]))
 
+    def test_after_an_unmount_there_is_nothing_in_the_log_to_cut(self):
+        self.at.bucket("bucket")
+        for i in range(300):
+            write_file(self.at.path("bucket", f"file-{i}"), content(i, 7000))
+        self.at.unmount()
+        log = os.path.join(self.at.store, "coffer.db-wal")
+        self.assertGreater(os.path.getsize(log), 8192)
+        os.truncate(log, 8192)  # its two headers
+        self.at.fsck()
+        self.at.mount()
+        for i in range(300):
+            self.assertEqual(read_file(self.at.path("bucket", f"file-{i}")), content(i, 7000))
+
     def test_a_damaged_catalog_page_is_exit_3_and_never_served(self):
         self.at.bucket("bucket")
         names = [f"file-{i}" for i in range(3000)]
@@ -127,7 +140,7 @@ class Damage(MountTest):
         self.at.bucket("bucket")
         for i in range(100):
             write_file(self.at.path("bucket", f"file-{i}"), content(i, 3000), sync=i % 10 == 0)
-        self.at.unmount()
+        self.at.kill()  # an unmount would leave nothing in the log
         log = os.path.join(self.at.store, "coffer.db-wal")
         for at in (100, 9000, 300_000):
             self.flip(log, at)
