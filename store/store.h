@@ -53,8 +53,8 @@ struct Sealing {
 // Every mutating verb is atomic: it happened, or it did not and says why. After a failed sync or a lost transaction the store is
 // poisoned: every later mutating verb and every sync says kPoisoned; reads go on.
 //
-// Lock order: gate_ (operations shared, a commit's freeze exclusive) -> an OpenObject's mutex -> Catalog::mutex(). Across a KMS call
-// only the object's mutex is held, and the gate is not.
+// Lock order: store_state.h. Across a KMS call no lock is held but the object's key_mutex, which only others that wait for
+// the same key want.
 class Store {
  public:
   // catalog, disk, keyring and clock outlive the Store. Makes what the catalog shows durable before it answers (I1 after a kill),
