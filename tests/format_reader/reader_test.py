@@ -223,14 +223,14 @@ class Damage(ReaderTest):
         finally:
             write_file(path, before)
 
-    def store_with_an_object(self):
+    def store_with_an_object(self, end):
         self.buckets()
-        write_file(self.at.path("dsse-kms", "object"), content(1, 3 * CHUNK))
-        self.at.unmount()
+        write_file(self.at.path("dsse-kms", "object"), content(1, 3 * CHUNK), sync=True)
+        end()
         self.assertEqual(read(self.opened(), "dsse-kms/object"), content(1, 3 * CHUNK))
 
     def test_a_flipped_bit_of_content_is_refused(self):
-        self.store_with_an_object()
+        self.store_with_an_object(end=self.at.unmount)
         data_file, = self.at.data_files()
         stored = read_file(data_file)
         used = [offset for offset in range(0, len(stored), CHUNK) if any(stored[offset:offset + CHUNK])]
@@ -240,7 +240,7 @@ class Damage(ReaderTest):
                 self.assertIsNone(self.after_flip(data_file, offset + byte), offset + byte)
 
     def test_a_flipped_bit_of_the_catalog_or_its_slots_is_refused(self):
-        self.store_with_an_object()
+        self.store_with_an_object(end=self.at.unmount)
         store = self.opened()
         in_log = {frame.page for frame in catalog.log_of(store.root, store.path).committed(coffer_reader.current_boot_id())}
         pages = [page for page in range(1, store.pages + 1) if page not in in_log]
@@ -254,7 +254,7 @@ class Damage(ReaderTest):
             self.assertIsNone(self.after_flip(keyslots, where), where)
 
     def test_a_flipped_bit_of_the_log_never_becomes_content(self):
-        self.store_with_an_object()
+        self.store_with_an_object(end=self.at.kill)  # an unmount leaves nothing in the log
         store = self.opened()
         path = os.path.join(self.at.store, "coffer.db-wal")
         frames = len(catalog.log_of(store.root, store.path).committed(coffer_reader.current_boot_id()))
