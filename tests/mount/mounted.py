@@ -4,6 +4,7 @@ Waits by polling, never by sleeping blindly, and leaves no mount, daemon or fold
 client here is written from the SigV4 documents alone and shares nothing with the product.
 """
 
+import atexit
 import base64
 import configparser
 import ctypes
@@ -243,6 +244,7 @@ class Scratch:
         self.dir = os.path.join(self.folder, "mnt")
         self.unlock = tuple(unlock)
         os.mkdir(self.dir)
+        atexit.register(self.end)  # a test that is stopped runs no cleanups
 
     # --- life ---
     def init(self, *flags):
@@ -271,11 +273,16 @@ class Scratch:
         wait_for(lambda: not self.mounted, "the dead mount to go")
 
     def close(self):
-        for pid in daemons(self.store):
+        if daemons(self.store):
             run([COFFER, "unmount", self.dir], code=None)
-            if running(pid):
-                os.kill(pid, signal.SIGKILL)
-                wait_for(lambda: not running(pid), "the daemon to end")
+        self.end()
+
+    def end(self):
+        """Leaves nothing, and waits for nobody."""
+        atexit.unregister(self.end)
+        for pid in daemons(self.store):
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: not running(pid), "the daemon to end")
         while self.mounted:
             run(["umount", "-l", self.dir], code=None)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -388,4 +395,5 @@ def main():
     except OSError as error:
         print(f"mount tests not run: /dev/fuse: {error.strerror}")
         sys.exit(1 if os.environ.get("CI") == "true" else 77)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as meson ends a test that takes too long
     unittest.main(verbosity=2)
