@@ -62,19 +62,32 @@ Result<Store::State::Frozen> Store::State::commit(Commit kind) {
   return frozen;
 }
 
+// Nothing changes content now, but readers load map rows.
+std::uint64_t Store::State::begin_round_frozen() {
+  for (auto& object : unsettled) {
+    std::unique_lock lock(object->mutex);
+    object->awaits_round = false;
+    object->begin_round();
+    in_round.push_back(std::move(object));
+  }
+  unsettled.clear();
+  return ++parts.rounds_begun;
+}
+
 Result<Store::State::Frozen> Store::State::commit_frozen(Commit kind, DataFiles::Batch unsynced) {
   COFFER_TRY(write_out_frozen());
   const bool whole = kind == Commit::kCheckpoint || (kind == Commit::kRound && unsynced.empty());
+  const bool begins_round = kind == Commit::kRound || kind == Commit::kCheckpoint;
   Frozen frozen;
   frozen.changes = changes;
+  if (begins_round) frozen.round = begin_round_frozen();
   std::lock_guard lock(catalog.mutex());
   COFFER_TRY(inodes.flush_locked());
   if (inode_count != recorded_inodes) {
     COFFER_TRY(catalog.set_number("inodes", inode_count));
     recorded_inodes = inode_count;
   }
-  if (kind == Commit::kRound || kind == Commit::kCheckpoint)
-    COFFER_TRY(catalog.set_number("commit_counter", commit_state.counter + 1));
+  if (begins_round) COFFER_TRY(catalog.set_number("commit_counter", commit_state.counter + 1));
   SealedDatabase::DataSynced data_synced;
   data_synced.up_to = synced;
   data_synced.this_commit = whole;
@@ -87,15 +100,8 @@ Result<Store::State::Frozen> Store::State::commit_frozen(Commit kind, DataFiles:
   (void)reserve_pages_locked(kCommitPages);
   frozen.digest = hex(catalog.database().last_tag());
   frozen.unsynced = std::move(unsynced);
-  if (kind != Commit::kRound && kind != Commit::kCheckpoint) return frozen;
+  if (!begins_round) return frozen;
 
-  frozen.round = ++parts.rounds_begun;
-  for (auto& object : unsettled) {
-    object->awaits_round = false;
-    object->begin_round();
-    in_round.push_back(std::move(object));
-  }
-  unsettled.clear();
   std::lock_guard garbage_lock(garbage_mutex);
   garbage_in_round.insert(garbage_in_round.end(), garbage_new.begin(), garbage_new.end());
   garbage_new.clear();

@@ -170,6 +170,7 @@ struct Store::State {
   Status flush_changed();              // before the freeze, so that little is left for it
   Status flush_frozen();
   Status write_out_frozen();
+  std::uint64_t begin_round_frozen();
   Result<Frozen> commit_frozen(Commit kind, DataFiles::Batch unsynced);
   Status soft_commit();
   Status run_round();
