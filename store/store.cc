@@ -14,6 +14,9 @@ constexpr std::size_t kSweepPage = 256;
 // At most this much is handed out between two looks at the disk: others write to it too.
 constexpr std::uint64_t kSpaceStep = 64 << 20;
 
+// What writers leave free for overwriting and deleting: less where the disk is small.
+std::uint64_t reserve_of(const Disk::Space& space) { return std::min(kSpaceReserve, space.total / 8); }
+
 }  // namespace
 
 Store::Store(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -108,7 +111,7 @@ Status Store::State::claim_space(std::uint64_t bytes) {
   if (space_left.fetch_sub(wanted) >= wanted) return {};
   std::lock_guard lock(space_mutex);
   COFFER_ASSIGN(const auto space, disk.space());
-  const auto reserve = std::min(kSpaceReserve, space.total / 8) + parts.dirty_bytes;
+  const auto reserve = reserve_of(space) + parts.dirty_bytes;
   const auto left = space.available > reserve ? std::min(space.available - reserve, std::max(kSpaceStep, bytes)) : 0;
   if (left < bytes) {
     space_left = 0;
@@ -125,8 +128,7 @@ Status Store::State::reserve_pages_locked(std::uint64_t pages) {
 Result<Usage> Store::usage() {
   Usage usage;
   COFFER_ASSIGN(usage.space, state_->disk.space());
-  const auto reserve = std::min(kSpaceReserve, usage.space.total / 8);
-  usage.space.available -= std::min(reserve, usage.space.available);
+  usage.space.available -= std::min(reserve_of(usage.space), usage.space.available);
   usage.inodes = state_->inode_count;
   return usage;
 }
