@@ -185,13 +185,17 @@ class GatedKms final : public Kms {
   int calls_ = 0;
 };
 
-TEST(BucketKeys, ThreadsThatMissTogetherMakeOneCall) {
+class GatedBucketKeys : public ::testing::Test {
+ protected:
   GatedKms kms;
   const AeadSuite suite = AeadSuite::detect().value();
   ManualClock clock;
-  BucketKeys bucket_keys(kms, suite, clock);
+  BucketKeys bucket_keys{kms, suite, clock};
   const Principal owner = Principal::root_of(AccountId::parse("000000000000").value());
   const EncryptionContext bucket{{"aws:s3:arn", "arn:aws:s3:::bucket"}};
+};
+
+TEST_F(GatedBucketKeys, ThreadsThatMissTogetherMakeOneCall) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i)
     threads.emplace_back([&] { EXPECT_TRUE(bucket_keys.generate_data_key("key", bucket, owner).ok()); });
@@ -201,13 +205,7 @@ TEST(BucketKeys, ThreadsThatMissTogetherMakeOneCall) {
   EXPECT_EQ(kms.calls(), 1);
 }
 
-TEST(BucketKeys, AKeyThatIsLoadedWhileItIsFlushedIsNotKept) {
-  GatedKms kms;
-  const AeadSuite suite = AeadSuite::detect().value();
-  ManualClock clock;
-  BucketKeys bucket_keys(kms, suite, clock);
-  const Principal owner = Principal::root_of(AccountId::parse("000000000000").value());
-  const EncryptionContext bucket{{"aws:s3:arn", "arn:aws:s3:::bucket"}};
+TEST_F(GatedBucketKeys, AKeyThatIsLoadedWhileItIsFlushedIsNotKept) {
   std::thread loader([&] { EXPECT_TRUE(bucket_keys.generate_data_key("key", bucket, owner).ok()); });
   kms.wait_for_call();
   bucket_keys.flush("arn:aws:kms:us-east-1:000000000000:key/x");
@@ -217,13 +215,7 @@ TEST(BucketKeys, AKeyThatIsLoadedWhileItIsFlushedIsNotKept) {
   EXPECT_EQ(kms.calls(), 2);
 }
 
-TEST(BucketKeys, AKmsThatIsAwayIsAnErrorForAllWhoWait) {
-  GatedKms kms;
-  const AeadSuite suite = AeadSuite::detect().value();
-  ManualClock clock;
-  BucketKeys bucket_keys(kms, suite, clock);
-  const Principal owner = Principal::root_of(AccountId::parse("000000000000").value());
-  const EncryptionContext bucket{{"aws:s3:arn", "arn:aws:s3:::bucket"}};
+TEST_F(GatedBucketKeys, AKmsThatIsAwayIsAnErrorForAllWhoWait) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i)
     threads.emplace_back(
