@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+# The parts of ./check --long. Sourced by ./check, whose run_tests, step and note they use; ./build is there. Each part is a function
+# part_NAME that installs what it needs besides; any other name is a test of meson's, run at its long sizes.
+
+all_parts=(units mount clang)
+
+part_units() { run_tests 'unit tests with more seeds' build --setup long --no-suite mount; }
+
+part_mount() { run_tests 'mount tests at full size' build --setup long --suite mount; }
+
+part_clang() {
+  install_packages clang
+  step 'configure with clang' env CXX=clang++ meson setup --reconfigure build-clang ||
+    step 'configure with clang afresh' env CXX=clang++ meson setup --wipe build-clang || return 1
+  step 'build with clang' ninja -k 0 -C build-clang || return 1
+  local failed=0
+  run_tests 'unit tests, built with clang' build-clang --no-suite mount || failed=1
+  run_tests 'mount tests, built with clang' build-clang --suite mount || failed=1
+  return $failed
+}
+
+# long_parts [PART...]: each, and its section of docs/LONG.md.
+long_parts() {
+  local part begin first_record start
+  if [ $# = 0 ]; then set -- "${all_parts[@]}"; fi
+  for part in "$@"; do
+    begin=${#report[@]} first_record=${#records[@]} start=$SECONDS
+    if declare -F "part_$part" >/dev/null; then
+      "part_$part" || true
+    else
+      run_tests "$part" build --setup long "$part" || true
+    fi
+    {
+      printf '%s\n' "${report[@]:begin}"
+      if [ ${#records[@]} -gt "$first_record" ]; then
+        $python tests/support/tally.py --printed "${records[@]:first_record}" | sed '$d' || true
+      fi
+    } | $python tests/long/report.py docs/LONG.md "$part" "$((SECONDS - start))"
+  done
+}
