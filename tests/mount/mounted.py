@@ -388,6 +388,87 @@ class MountTest(unittest.TestCase):
         self.assertIn(caught.exception.errno, numbers, caught.exception)
 
 
+class SharedMountTest(MountTest):
+    """One mount for all tests of a class, a bucket each: self.folder. Other users are let in."""
+
+    mount_options = ("-o", "allow_other")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.shared = Scratch()
+        cls.addClassCleanup(cls.shared.close)
+        os.chmod(cls.shared.folder, 0o755)
+        cls.shared.init().mount(*cls.mount_options)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.shared.unmount()
+        cls.shared.fsck()
+
+    def setUp(self):
+        self.at = self.shared
+        self.name = "b" + hashlib.sha256(self.id().encode()).hexdigest()[:12]
+        self.folder = self.at.bucket(self.name)
+
+    def tearDown(self):
+        run(["rm", "-rf", self.folder])
+        self.assertFalse(os.path.exists(self.folder))
+
+    def path(self, *parts):
+        return os.path.join(self.folder, *parts)
+
+    def touch(self, name):
+        write_file(self.path(name), b"")
+        return self.path(name)
+
+    def drop_cache(self):
+        """What the kernel keeps of the content of the test's files is written back and forgotten."""
+        for base, _, names in os.walk(self.folder):
+            for name in names:
+                path = os.path.join(base, name)
+                if os.path.isfile(path) and not os.path.islink(path):
+                    drop_file(path)
+
+    def remount(self):
+        self.at.remount(*self.mount_options)
+
+
+def drop_file(path):
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(fd)
+
+
+def as_user(uid, function, *arguments, gid=None, groups=()):
+    """What function(*arguments) answers in a process of that user, without any privilege; its OSError is raised here."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        answer = (None, 255)
+        try:
+            os.setgroups(groups)
+            os.setgid(uid if gid is None else gid)
+            os.setuid(uid)
+            answer = (function(*arguments), 0)
+        except OSError as error:
+            answer = (None, error.errno)
+        finally:
+            os.write(writer, json.dumps(answer).encode())
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(pid, 0)
+    with os.fdopen(reader) as file:
+        value, number = json.load(file)
+    if number == 255:
+        raise AssertionError("the other user's call failed, and not with an errno")
+    if number:
+        raise OSError(number, os.strerror(number))
+    return value
+
+
 def main():
     """unittest.main, where FUSE is there. Without it: a failure under CI=true, else exit 77, which meson reads as skipped."""
     try:

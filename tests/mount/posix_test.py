@@ -9,7 +9,7 @@ import socket
 import stat
 import threading
 
-from mounted import MountTest, Scratch, checked, content, libc, main, read_file, run, wait_for, write_file
+from mounted import MountTest, SharedMountTest, as_user, checked, content, libc, main, read_file, run, wait_for, write_file
 
 NOREPLACE, EXCHANGE = 1, 2
 KEEP_SIZE, PUNCH, ZERO = 1, 2, 16
@@ -25,32 +25,7 @@ def fallocate(fd, mode, offset, size):
     checked(libc.fallocate(fd, mode, ctypes.c_int64(offset), ctypes.c_int64(size)))
 
 
-class Posix(MountTest):
-    """One mount for all of them, a bucket each."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.shared = Scratch()
-        cls.addClassCleanup(cls.shared.close)
-        cls.shared.init().mount()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.shared.unmount()
-        cls.shared.fsck()
-
-    def setUp(self):
-        self.at = self.shared
-        self.name = "b" + str(abs(hash(self.id())) % 10**12)
-        self.folder = self.at.bucket(self.name)
-
-    def tearDown(self):
-        run(["rm", "-rf", self.folder])
-        self.assertFalse(os.path.exists(self.folder))
-
-    def path(self, *parts):
-        return os.path.join(self.folder, *parts)
-
+class Posix(SharedMountTest):
     # --- content ---
     def test_files_of_every_edge_size_come_back(self):
         for size in EDGES:
@@ -59,12 +34,6 @@ class Posix(MountTest):
         for size in EDGES:
             self.assertEqual(os.path.getsize(self.path(str(size))), size)
             self.assertEqual(read_file(self.path(str(size))), content(size, size), size)
-
-    def drop_cache(self):
-        """What the kernel keeps of the mount's content is forgotten."""
-        os.sync()
-        with open("/proc/sys/vm/drop_caches", "w") as file:
-            file.write("3")
 
     def test_writes_at_every_edge_leave_the_rest_alone(self):
         size = 5 * CHUNK + 100
@@ -121,10 +90,6 @@ class Posix(MountTest):
         self.assertEqual(os.pread(fd, 10, (2 << 40) - 3), b"far")
         self.assertEqual(os.pread(fd, 10, 1 << 40), bytes(10))
         os.close(fd)
-
-    def touch(self, name):
-        write_file(self.path(name), b"")
-        return self.path(name)
 
     def test_shared_mappings_write_through(self):
         write_file(self.path("f"), content(3, 5 * CHUNK))
@@ -375,21 +340,11 @@ class Posix(MountTest):
         write_file(self.path("f"), b"x")
         os.chown(self.path("f"), 1000, 1000)
         os.chmod(self.path("f"), 0o6777)
-        pid = os.fork()
-        if not pid:
-            try:
-                os.setgid(1001)
-                os.setuid(1001)
-                fd = os.open(self.path("f"), os.O_WRONLY)
-                os.write(fd, b"y")
-                os.close(fd)
-                os._exit(0)
-            except OSError as error:
-                os._exit(100 if error.errno == errno.EACCES else 101)
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        if status == 100:
-            return  # another user does not see the mount without allow_other
-        self.assertEqual(status, 0)
+        def overwrite():
+            fd = os.open(self.path("f"), os.O_WRONLY)
+            os.write(fd, b"y")
+            os.close(fd)
+        as_user(1001, overwrite)
         self.assertEqual(stat.S_IMODE(os.stat(self.path("f")).st_mode) & 0o6000, 0)
 
     def test_new_files_take_the_umask(self):
@@ -498,7 +453,7 @@ class Posix(MountTest):
         os.link(self.path("f"), self.path("g"))
         os.utime(self.path("f"), ns=(1, 2))
         before = {name: os.lstat(self.path(name)) for name in os.listdir(self.folder)}
-        self.at.remount()
+        self.remount()
         for name, info in before.items():
             now = os.lstat(self.path(name))
             self.assertEqual((now.st_ino, now.st_mode, now.st_size, now.st_nlink, now.st_mtime_ns, now.st_ctime_ns),
