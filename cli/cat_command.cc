@@ -30,7 +30,7 @@ Result<int> run_command(const CatOptions& options, Console& console) {
   COFFER_ASSIGN(const InodeNumber ino, find_object(*opened, name));
   COFFER_ASSIGN(const auto store,
                 Store::open(*opened->catalog, opened->folder->disk(), *opened->keyring, clock, log_nowhere(), owner));
-  COFFER_TRY(store->open_object(ino, OpenFor::kRead, /*truncate=*/false));
+  COFFER_TRY(store->open_object(ino, /*truncate=*/false));
   const Status printed = print_object(*store, ino, console);
   store->release(ino);
   COFFER_TRY(printed);

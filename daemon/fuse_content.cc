@@ -17,11 +17,11 @@ bool writes(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
 void open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* handle) {
   FuseShell::State& state = state_of(req);
   const bool truncate = (handle->flags & O_TRUNC) != 0;
-  const OpenFor purpose = writes(handle->flags) || truncate ? OpenFor::kWrite : OpenFor::kRead;
-  const Status opened = state.store.open_object(ino, purpose, truncate);
+  const Status opened = state.store.open_object(ino, truncate);
   if (!opened.ok()) return reply_error(req, opened.error());
   const int flags = handle->flags;
   if (FuseDevice::request_kills_privileges()) state.drop_privileges(ino);
+  if (!writes(flags) && !truncate && (flags & O_NOATIME) == 0) state.accessed(ino, state.access_times.files);
   handle->keep_cache = 1;
   state.opened(ino, flags);
   if (fuse_reply_open(req, handle) == -ENOENT) {  // nobody waits for it any more
@@ -37,7 +37,7 @@ void release(fuse_req_t req, fuse_ino_t ino, fuse_file_info* handle) {
   fuse_reply_err(req, 0);
 }
 
-void read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, fuse_file_info*) {
+void read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, fuse_file_info* handle) {
   // One per thread that serves, as large as the kernel's largest request.
   static thread_local Bytes buffer;
   FuseShell::State& state = state_of(req);
@@ -45,6 +45,7 @@ void read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, fuse_file_i
   const Result<std::size_t> got =
       state.store.read(ino, static_cast<std::uint64_t>(offset), MutableBytes(buffer).first(size));
   if (!got.ok()) return reply_error(req, got.error());
+  if ((handle->flags & (O_NOATIME | O_WRONLY)) == 0) state.accessed(ino, state.access_times.files);
   fuse_reply_buf(req, reinterpret_cast<const char*>(buffer.data()), *got);
 }
 

@@ -10,73 +10,35 @@
 namespace coffer {
 namespace {
 
-constexpr std::uint32_t kRightsOfOthers = 077;
-
-// What a new inode starts with: the caller's, or its directory's, owner and rights.
-struct Start {
-  NewInode inode;
-  std::optional<PosixAcl> access, inheritable;  // lists to be set on it
-
-  // Until the lists are there, nobody but the owner may more than they will say.
-  bool has_lists() const { return access || inheritable; }
-  NewInode guarded() const {
-    NewInode out = inode;
-    if (access) out.mode &= ~kRightsOfOthers;
-    return out;
-  }
-};
-
-Result<Start> start_of(fuse_req_t req, InodeNumber parent, mode_t mode) {
+// What a new inode starts with: the caller's, or its directory's, owner, rights and lists.
+Result<NewInode> start_of(fuse_req_t req, InodeNumber parent, mode_t mode) {
   const fuse_ctx& caller = *fuse_req_ctx(req);
   Store& store = state_of(req).store;
   const bool directory = S_ISDIR(mode);
-  Start start;
-  start.inode.mode = mode & 07777;
-  start.inode.uid = caller.uid;
-  start.inode.gid = caller.gid;
+  NewInode start;
+  start.mode = mode & 07777;
+  start.uid = caller.uid;
+  start.gid = caller.gid;
 
   COFFER_ASSIGN(const Inode parent_inode, store.get(parent));
   if ((parent_inode.mode & S_ISGID) != 0) {
-    start.inode.gid = parent_inode.gid;
-    if (directory) start.inode.mode |= S_ISGID;
+    start.gid = parent_inode.gid;
+    if (directory) start.mode |= S_ISGID;
   }
   if (S_ISLNK(mode)) return start;
 
   const Result<Bytes> inherited = store.xattr(parent, kDefaultAclName);
   if (!inherited.ok()) {
     if (inherited.code() != Code::kNoAttribute) return inherited.error();
-    start.inode.mode &= ~static_cast<std::uint32_t>(caller.umask);
+    start.mode &= ~static_cast<std::uint32_t>(caller.umask);
     return start;
   }
   COFFER_ASSIGN(const PosixAcl inheritable, PosixAcl::decode(*inherited));
   const PosixAcl access = inheritable.inherited(mode);
-  start.inode.mode = (start.inode.mode & ~0777U) | access.mode_bits();
-  if (!access.only_mode()) start.access = access;
-  if (directory) start.inheritable = inheritable;
+  start.mode = (start.mode & ~0777U) | access.mode_bits();
+  if (!access.only_mode()) start.xattrs.push_back({std::string(kAccessAclName), access.encode()});
+  if (directory) start.xattrs.push_back({std::string(kDefaultAclName), inheritable.encode()});
   return start;
-}
-
-Status set_lists(Store& store, InodeNumber ino, const Start& start) {
-  if (start.inheritable) {
-    COFFER_TRY(store.set_xattr(ino, kDefaultAclName, start.inheritable->encode(), XattrMode::kAny));
-  }
-  if (!start.access) return {};
-  COFFER_TRY(store.set_xattr(ino, kAccessAclName, start.access->encode(), XattrMode::kAny));
-  InodeChange change;
-  change.mode = start.inode.mode;
-  COFFER_TRY(store.change(ino, change));
-  return {};
-}
-
-// The inode with its lists, or neither: `take_back` removes what was made.
-template <class TakeBack>
-Result<Inode> finished(Store& store, const Inode& made, const Start& start, TakeBack take_back) {
-  if (!start.has_lists()) return made;
-  Status listed = set_lists(store, made.ino, start);
-  if (listed.ok()) return store.get(made.ino);
-  static_cast<void>(take_back());
-  store.forget(made.ino, 1);
-  return std::move(listed).error();
 }
 
 void reply_entry(fuse_req_t req, const Result<Inode>& inode) {
@@ -113,32 +75,24 @@ Result<Inode> make_node(fuse_req_t req, InodeNumber parent, const char* name, mo
   Store& store = state_of(req).store;
   const auto kind = kind_of(mode);
   if (!kind) return Error{Code::kInvalidArgument, "no such kind of file"};
-  COFFER_ASSIGN(Start start, start_of(req, parent, mode));
-  start.inode.rdev = rdev;
-  COFFER_ASSIGN(const Inode made, store.make_node(parent, name, *kind, start.guarded()));
-  return finished(store, made, start, [&] { return store.unlink(parent, name); });
+  COFFER_ASSIGN(NewInode start, start_of(req, parent, mode));
+  start.rdev = rdev;
+  return store.make_node(parent, name, *kind, start);
 }
 
 Result<Inode> make_directory(fuse_req_t req, InodeNumber parent, const char* name, mode_t mode) {
-  Store& store = state_of(req).store;
-  COFFER_ASSIGN(const Start start, start_of(req, parent, mode | S_IFDIR));
-  COFFER_ASSIGN(const Inode made, store.make_directory(parent, name, start.guarded()));
-  return finished(store, made, start, [&] { return store.remove_directory(parent, name); });
+  COFFER_ASSIGN(const NewInode start, start_of(req, parent, mode | S_IFDIR));
+  return state_of(req).store.make_directory(parent, name, start);
 }
 
 Result<Inode> make_symlink(fuse_req_t req, InodeNumber parent, const char* name, const char* target) {
-  COFFER_ASSIGN(const Start start, start_of(req, parent, S_IFLNK | 0777));
-  return state_of(req).store.make_symlink(parent, name, target, start.inode);
+  COFFER_ASSIGN(const NewInode start, start_of(req, parent, S_IFLNK | 0777));
+  return state_of(req).store.make_symlink(parent, name, target, start);
 }
 
 Result<Inode> create_file(fuse_req_t req, InodeNumber parent, const char* name, mode_t mode) {
-  Store& store = state_of(req).store;
-  COFFER_ASSIGN(const Start start, start_of(req, parent, mode));
-  COFFER_ASSIGN(const Inode made, store.create(parent, name, start.guarded()));
-  return finished(store, made, start, [&] {
-    store.release(made.ino);
-    return store.unlink(parent, name);
-  });
+  COFFER_ASSIGN(const NewInode start, start_of(req, parent, mode));
+  return state_of(req).store.create(parent, name, start);
 }
 
 void mknod(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, dev_t rdev) {
@@ -195,8 +149,10 @@ void rename(fuse_req_t req, fuse_ino_t parent, const char* name, fuse_ino_t new_
 }
 
 void readlink(fuse_req_t req, fuse_ino_t ino) {
-  const Result<std::string> target = state_of(req).store.read_symlink(ino);
+  FuseShell::State& state = state_of(req);
+  const Result<std::string> target = state.store.read_symlink(ino);
   if (!target.ok()) return reply_error(req, target.error());
+  state.accessed(ino, state.access_times.files);
   fuse_reply_readlink(req, target->c_str());
 }
 

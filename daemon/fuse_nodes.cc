@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "daemon/fuse_state.h"
+#include "daemon/posix_acl.h"
 
 // Inodes: attributes, references, the file system's size.
 namespace coffer {
@@ -38,7 +39,12 @@ timespec to_timespec(std::int64_t ns) {
   return {.tv_sec = seconds, .tv_nsec = ns - seconds * kSecond};
 }
 
-std::int64_t to_ns(const timespec& time) { return time.tv_sec * kSecond + time.tv_nsec; }
+// The nearest time there is: 64 bits of nanoseconds reach from 1677 to 2262.
+std::int64_t to_ns(const timespec& time) {
+  std::int64_t ns = 0;
+  if (!__builtin_mul_overflow(time.tv_sec, kSecond, &ns) && !__builtin_add_overflow(ns, time.tv_nsec, &ns)) return ns;
+  return time.tv_sec < 0 ? INT64_MIN : INT64_MAX;
+}
 
 // What a write, a truncation or a change of owner leaves of a mode. Set-group-id without group execution is not a
 // privilege, but mandatory locking of old.
@@ -62,24 +68,24 @@ InodeChange to_change(const struct stat& wanted, int valid, std::int64_t now) {
   return change;
 }
 
+void take_privileges(Store& store, const Inode& from, InodeChange& change) {
+  if (from.kind == FileKind::kDirectory) return;
+  const std::uint32_t left = without_privileges(from.mode);
+  if (!change.mode && left != from.mode) change.mode = left;
+  if (store.xattr(from.ino, kCapabilities).ok()) change.xattrs.push_back({std::string(kCapabilities), std::nullopt});
+}
+
 Result<Inode> set_attributes(FuseShell::State& state, InodeNumber ino, InodeChange change, bool kill_privileges) {
   if (ino == kRootInode && (change.mode || change.uid || change.gid)) {
     return Error{Code::kNotPermitted, "the root directory belongs to the mounter"};
   }
-  if (kill_privileges && !change.mode) {
-    COFFER_ASSIGN(const Inode before, state.store.get(ino));
-    const std::uint32_t left = without_privileges(before.mode);
-    if (before.kind != FileKind::kDirectory && left != before.mode) change.mode = left;
+  COFFER_ASSIGN(const Inode before, state.store.get(ino));
+  if (kill_privileges) take_privileges(state.store, before, change);
+  if (change.mode && *change.mode != before.mode) {
+    COFFER_ASSIGN(auto list, list_with_mode(state.store, ino, *change.mode));
+    if (list) change.xattrs.push_back({std::string(kAccessAclName), std::move(list)});
   }
-  COFFER_ASSIGN(Inode after, state.store.change(ino, change));
-  if (kill_privileges && after.kind == FileKind::kFile) {
-    if (const Status removed = state.store.remove_xattr(ino, kCapabilities);
-        !removed.ok() && removed.code() != Code::kNoAttribute) {
-      return removed.error();
-    }
-  }
-  if (change.mode && after.kind != FileKind::kSymlink) COFFER_TRY(follow_mode(state.store, ino, *change.mode));
-  return after;
+  return state.store.change(ino, change);
 }
 
 void getattr(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) {
@@ -160,8 +166,18 @@ fuse_entry_param no_entry() {
   return entry;
 }
 
+// The kernel keeps attributes for as long as it likes, and asks again only after a read it could not answer itself.
+void FuseShell::State::accessed(InodeNumber ino, const std::optional<AccessTimes>& times) {
+  if (!times || !store.accessed(ino, *times)) return;
+  notifier->post([this, ino] { fuse_lowlevel_notify_inval_inode(session, ino, /*off=*/-1, /*len=*/0); });
+}
+
 void FuseShell::State::drop_privileges(InodeNumber ino) {
-  if (const Result<Inode> after = set_attributes(*this, ino, {}, /*kill_privileges=*/true); !after.ok()) {
+  const Result<Inode> inode = store.get(ino);
+  InodeChange change;
+  if (inode.ok()) take_privileges(store, *inode, change);
+  if (!change.mode && change.xattrs.empty()) return;
+  if (const Result<Inode> after = store.change(ino, change); !after.ok()) {
     log(LogLevel::kWarning, "a write could not take set-user-id away: " + after.error().message);
   }
 }

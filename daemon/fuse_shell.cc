@@ -88,6 +88,7 @@ FuseShell::State::State(Store& store_in, const Clock& clock_in, Options options_
     : store(store_in),
       clock(clock_in),
       options(std::move(options_in)),
+      access_times(AccessTimePolicy::of(options.mount_options)),
       log(std::move(log_in)),
       uid(getuid()),
       gid(getgid()),
@@ -123,7 +124,9 @@ Result<std::unique_ptr<FuseShell>> FuseShell::mount(Store& store, const Clock& c
   add("default_permissions");
   add("subtype=coffer");
   add("fsname=" + escaped(options.store));
-  for (const std::string& option : options.mount_options) add(option);
+  for (const std::string& option : options.mount_options) {
+    if (!is_only_an_access_time_option(option)) add(option);
+  }
 
   const fuse_lowlevel_ops table = handlers();
   state->session = fuse_session_new(&arguments, &table, sizeof(table), state.get());

@@ -6,9 +6,11 @@
 
 #include <atomic>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 
+#include "daemon/access_times.h"
 #include "daemon/errand_thread.h"
 #include "daemon/error_number.h"
 #include "daemon/fuse_device.h"
@@ -33,11 +35,13 @@ struct FuseShell::State {
   // --- attributes (fuse_nodes.cc) ---
   struct stat to_stat(const Inode& inode) const;
   fuse_entry_param to_entry(const Inode& inode) const;
+  void accessed(InodeNumber ino, const std::optional<AccessTimes>& times);
   void drop_privileges(InodeNumber ino);  // set-user-id, set-group-id and file capabilities, as a write does
 
   Store& store;
   const Clock& clock;
   const Options options;
+  const AccessTimePolicy access_times;
   const Log log;
   const uid_t uid;  // the mounter's: the root directory's owner
   const gid_t gid;
@@ -73,7 +77,8 @@ inline void reply_status(fuse_req_t req, const Status& status) {
 fuse_entry_param no_entry();             // a name that is not there, which the kernel may remember
 std::uint32_t type_bits(FileKind kind);  // S_IFREG and so on
 
-// chmod(2) of something that may have an access control list: the list follows (fuse_xattrs.cc).
-Status follow_mode(Store& store, InodeNumber ino, std::uint32_t mode);
+// The access control list of something whose mode becomes this, as chmod(2) changes it; none if it has none
+// (fuse_xattrs.cc).
+Result<std::optional<Bytes>> list_with_mode(Store& store, InodeNumber ino, std::uint32_t mode);
 
 }  // namespace coffer

@@ -30,14 +30,8 @@ Status set_access_acl(fuse_req_t req, InodeNumber ino, const PosixAcl& acl) {
   InodeChange change;
   change.mode = (inode.mode & ~0777U) | acl.mode_bits();
   if (!in_group(req, inode.gid)) *change.mode &= ~static_cast<std::uint32_t>(S_ISGID);
-  if (acl.only_mode()) {
-    if (const Status removed = store.remove_xattr(ino, kAccessAclName);
-        !removed.ok() && removed.code() != Code::kNoAttribute) {
-      return removed.error();
-    }
-  } else {
-    COFFER_TRY(store.set_xattr(ino, kAccessAclName, acl.encode(), XattrMode::kAny));
-  }
+  change.xattrs.push_back({std::string(kAccessAclName), std::nullopt});
+  if (!acl.only_mode()) change.xattrs.back().value = acl.encode();
   COFFER_TRY(store.change(ino, change));
   return {};
 }
@@ -98,11 +92,12 @@ void removexattr(fuse_req_t req, fuse_ino_t ino, const char* name) {
 
 }  // namespace
 
-Status follow_mode(Store& store, InodeNumber ino, std::uint32_t mode) {
+Result<std::optional<Bytes>> list_with_mode(Store& store, InodeNumber ino, std::uint32_t mode) {
   const Result<Bytes> value = store.xattr(ino, kAccessAclName);
-  if (!value.ok()) return value.code() == Code::kNoAttribute ? Status() : Status(value.error());
+  if (!value.ok() && value.code() == Code::kNoAttribute) return std::optional<Bytes>();
+  if (!value.ok()) return value.error();
   COFFER_ASSIGN(const PosixAcl acl, PosixAcl::decode(*value));
-  return store.set_xattr(ino, kAccessAclName, acl.with_mode(mode).encode(), XattrMode::kAny);
+  return std::optional<Bytes>(acl.with_mode(mode).encode());
 }
 
 void add_xattr_handlers(fuse_lowlevel_ops& table) {

@@ -180,11 +180,17 @@ Result<Inode> Store::change(InodeNumber ino, const InodeChange& change) {
   auto& s = *state_;
   COFFER_TRY(s.ready());
   COFFER_ASSIGN(const auto handle, s.inodes.get(ino));
+  for (const auto& edit : change.xattrs) COFFER_TRY(check_xattr(edit));
   if (change.size) COFFER_TRY(s.checked(s.resize(ino, *change.size)));
   return s.with_room([&]() -> Result<Inode> {
     Gate::Pass pass(s.gate);
     std::lock_guard lock(s.catalog.mutex());
-    COFFER_TRY(s.reserve_pages_locked(1));
+    COFFER_TRY(s.reserve_pages_locked(1 + xattr_pages(change.xattrs)));
+    if (!change.xattrs.empty()) {
+      Catalog::Savepoint savepoint(s.catalog);
+      COFFER_TRY(s.edit_xattrs_locked(ino, change.xattrs));
+      COFFER_TRY(savepoint.keep());
+    }
     const auto now = s.clock.wall_ns();
     s.inodes.edit(handle, [&](Inode& inode) {
       inode.mode = change.mode.value_or(inode.mode) & 07777;

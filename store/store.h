@@ -15,24 +15,32 @@
 
 namespace coffer {
 
+// An extended attribute's new value; none: it goes, and need not have been there.
+struct XattrEdit {
+  std::string name;
+  std::optional<Bytes> value;
+};
+
 struct NewInode {
   std::uint32_t mode = 0;  // permission bits, after umask, ACLs and setgid rules
   std::uint32_t uid = 0, gid = 0;
   std::uint64_t rdev = 0;
+  std::vector<XattrEdit> xattrs = {};  // it is never seen without them; not for symbolic links
 };
 
-// What setattr changes; only what is set.
+// What setattr changes; only what is set. All of it but the size at once, and the size before.
 struct InodeChange {
   std::optional<std::uint32_t> mode, uid, gid;
   std::optional<std::uint64_t> size;
   std::optional<std::int64_t> atime_ns, mtime_ns, ctime_ns;
+  std::vector<XattrEdit> xattrs = {};  // an access control list goes with the mode it stands for
 };
 
 enum class RenameMode { kReplace, kNoReplace, kExchange };
-enum class OpenFor { kRead, kWrite };  // kWrite: may also read
 enum class XattrMode { kAny, kCreate, kReplace };
 enum class FallocateMode { kAllocate, kAllocateKeepSize, kPunchHole, kZero, kZeroKeepSize };
 enum class SeekFor { kData, kHole };
+enum class AccessTimes { kRelative, kAlways };  // kRelative: older than the last change, or than a day (relatime)
 
 struct Usage {
   Disk::Space space;
@@ -69,6 +77,8 @@ class Store {
   void forget(InodeNumber ino, std::uint64_t references);
   Result<Inode> get(InodeNumber ino);
   Result<Inode> change(InodeNumber ino, const InodeChange& change);
+  // Somebody read it. Whether its atime changed: nothing is promised of it, a failure is not told.
+  bool accessed(InodeNumber ino, AccessTimes times);
 
   // --- names ---
   // A directory in the root is a bucket: create_bucket below, under S3's naming rules. Files in the root: kNotPermitted.
@@ -89,7 +99,7 @@ class Store {
 
   // --- content ---
   // open checks the object's key; with truncate it needs only the current default's key. Each open is ended by one release.
-  Status open_object(InodeNumber ino, OpenFor purpose, bool truncate);
+  Status open_object(InodeNumber ino, bool truncate);
   void release(InodeNumber ino);
   Result<std::size_t> read(InodeNumber ino, std::uint64_t offset, MutableBytes into);  // fewer than asked for only at the end
   Status write(InodeNumber ino, std::uint64_t offset, BytesView bytes);

@@ -31,7 +31,7 @@ Result<Inode> Store::State::make_bucket(const BucketName& name, const NewInode& 
     COFFER_ASSIGN(const auto root, directory_locked(kRootInode));
     const Bucket bucket{inode.ino, name, principal.account, inode.ctime_ns, SseRule(), 1};
     COFFER_TRY(reserve_pages_locked(kNamePages));
-    COFFER_ASSIGN(inode, checked(add_child_locked(root, name.str(), inode, refer,
+    COFFER_ASSIGN(inode, checked(add_child_locked(root, name.str(), inode, attributes, refer,
                                                   [&] { return catalog.insert_bucket(bucket); })));
   }
   COFFER_TRY(durable_commit());

@@ -191,21 +191,27 @@ Status Store::State::resize(InodeNumber ino, std::uint64_t size) {
   return with_room([&] { return change_content(target, cut, [&] { return target->resize(size); }); });
 }
 
-void Store::State::note_access(const InodeCache::Handle& handle) {
-  const auto inode = inodes.read(handle);
-  const auto now = clock.wall_ns();
-  if (inode.atime_ns > inode.mtime_ns && inode.atime_ns > inode.ctime_ns && now - inode.atime_ns < kRelatimeNs) return;
+bool Store::accessed(InodeNumber ino, AccessTimes times) {
+  auto& s = *state_;
+  const auto handle = s.inodes.get(ino);
+  if (!handle || s.is_poisoned) return false;
+  const auto inode = s.inodes.read(*handle);
+  const auto now = s.clock.wall_ns();
+  const bool newest = inode.atime_ns > inode.mtime_ns && inode.atime_ns > inode.ctime_ns;
+  if (times == AccessTimes::kRelative && newest && inode.atime_ns > now - kRelatimeNs) return false;
+  Gate::Pass pass(s.gate);
   {
-    std::lock_guard lock(catalog.mutex());
-    if (!reserve_pages_locked(1)) return;
+    std::lock_guard lock(s.catalog.mutex());
+    if (!s.reserve_pages_locked(1)) return false;
   }
-  inodes.edit(handle, [&](Inode& i) { i.atime_ns = now; });
-  touch();
+  s.inodes.edit(*handle, [&](Inode& i) { i.atime_ns = now; });
+  s.touch();
+  return true;
 }
 
 // --- verbs ---
 
-Status Store::open_object(InodeNumber ino, OpenFor purpose, bool truncate) {
+Status Store::open_object(InodeNumber ino, bool truncate) {
   auto& s = *state_;
   COFFER_ASSIGN(const auto object, s.object(ino));
   if (truncate) {
@@ -215,7 +221,6 @@ Status Store::open_object(InodeNumber ino, OpenFor purpose, bool truncate) {
     COFFER_TRY(s.ensure_key(*object, Access::kOpen));
   }
   s.inodes.opened(ino);
-  if (purpose == OpenFor::kRead) s.note_access(object->inode());
   return {};
 }
 
@@ -223,7 +228,6 @@ Result<std::size_t> Store::read(InodeNumber ino, std::uint64_t offset, MutableBy
   auto& s = *state_;
   COFFER_ASSIGN(const auto object, s.object(ino));
   COFFER_TRY(s.ensure_key(*object, Access::kRead));
-  s.note_access(object->inode());
   const auto size = s.inodes.read(object->inode()).size;
   if (offset >= size) return std::size_t{0};
   const auto wanted = std::min<std::uint64_t>(into.size(), size - offset);

@@ -1,22 +1,8 @@
 #include "store/store_state.h"
 
-// Extended attributes, an object's sealing, and keys that stop serving.
+// An object's sealing, and keys that stop serving.
 namespace coffer {
 namespace {
-
-constexpr std::string_view kOurs = "user.s3.";
-constexpr std::string_view kAlgorithm = "user.s3.server-side-encryption";
-constexpr std::string_view kKmsKey = "user.s3.server-side-encryption-aws-kms-key-id";
-constexpr std::string_view kBucketKey = "user.s3.server-side-encryption-bucket-key-enabled";
-
-Error no_attribute() { return {Code::kNoAttribute, "no such attribute"}; }
-
-Result<Bytes> sealing_attribute(const Envelope& envelope, std::string_view name) {
-  if (name == kAlgorithm) return to_bytes(as_bytes(sse_name(envelope.algorithm)));
-  if (name == kKmsKey && !envelope.kms_key_arn.empty()) return to_bytes(as_bytes(envelope.kms_key_arn));
-  if (name == kBucketKey && envelope.bucket_key()) return to_bytes(as_bytes("true"));
-  return no_attribute();
-}
 
 bool is_under(const OpenObject& object, const std::string& arn) {
   return object.current().envelope->kms_key_arn == arn ||
@@ -24,68 +10,6 @@ bool is_under(const OpenObject& object, const std::string& arn) {
 }
 
 }  // namespace
-
-Result<Bytes> Store::xattr(InodeNumber ino, std::string_view name) {
-  auto& s = *state_;
-  COFFER_ASSIGN(const auto handle, s.inodes.get(ino));
-  if (name.starts_with(kOurs)) {
-    if (s.inodes.read(handle).kind != FileKind::kFile) return no_attribute();
-    COFFER_ASSIGN(const auto object, s.object(ino));
-    std::shared_lock lock(object->mutex);
-    return sealing_attribute(*object->current().envelope, name);
-  }
-  std::lock_guard lock(s.catalog.mutex());
-  return s.catalog.xattr(ino, name);
-}
-
-Result<std::vector<std::string>> Store::xattr_names(InodeNumber ino) {
-  COFFER_TRY(state_->inodes.get(ino));
-  std::lock_guard lock(state_->catalog.mutex());
-  return state_->catalog.xattr_names(ino);
-}
-
-Status Store::set_xattr(InodeNumber ino, std::string_view name, BytesView value, XattrMode mode) {
-  auto& s = *state_;
-  COFFER_TRY(s.ready());
-  if (name.starts_with(kOurs))
-    return Error{Code::kNotPermitted, "user.s3.* says how an object is sealed; it is not set"};
-  if (name.empty() || name.size() > kXattrNameSizeMax)
-    return Error{Code::kOutOfRange, "an attribute's name has 1 to 255 bytes"};
-  if (value.size() > kXattrSizeMax) return Error{Code::kLimit, "an attribute has at most 64 KiB"};
-  COFFER_TRY(s.claim_space(value.size() + kPageSize));
-  Gate::Pass pass(s.gate);
-  std::lock_guard lock(s.catalog.mutex());
-  COFFER_ASSIGN(const auto handle, s.inodes.get_locked(ino));
-  const auto old = s.catalog.xattr(ino, name);
-  if (!old && old.code() != Code::kNoAttribute) return s.checked(Status(old.error()));
-  if (old && mode == XattrMode::kCreate) return Error{Code::kExists, "the attribute is there"};
-  if (!old && mode == XattrMode::kReplace) return no_attribute();
-  COFFER_ASSIGN(const auto all, s.catalog.xattr_bytes(ino));
-  const auto without = old ? all - old->size() - name.size() : all;
-  if (without + name.size() + value.size() > kXattrsSizeMax)
-    return Error{Code::kNoSpace, "the attributes of one file have at most 1 MiB"};
-  COFFER_TRY(s.reserve_pages_locked(kNamePages + (value.size() + kXattrSizeMax) / kPageSize));
-  COFFER_TRY(s.checked(s.catalog.set_xattr(ino, name, value)));
-  const auto now = s.clock.wall_ns();
-  s.inodes.edit(handle, [&](Inode& i) { i.ctime_ns = now; });
-  s.touch();
-  return {};
-}
-
-Status Store::remove_xattr(InodeNumber ino, std::string_view name) {
-  auto& s = *state_;
-  COFFER_TRY(s.ready());
-  if (name.starts_with(kOurs)) return Error{Code::kNotPermitted, "user.s3.* says how an object is sealed; it stays"};
-  Gate::Pass pass(s.gate);
-  std::lock_guard lock(s.catalog.mutex());
-  COFFER_ASSIGN(const auto handle, s.inodes.get_locked(ino));
-  COFFER_TRY(s.reserve_pages_locked(kNamePages + kXattrSizeMax / kPageSize));
-  COFFER_TRY(s.checked(s.catalog.remove_xattr(ino, name)));
-  const auto now = s.clock.wall_ns();
-  s.inodes.edit(handle, [&](Inode& i) { i.ctime_ns = now; });
-  s.touch();
-  return {};
-}
 
 Result<Sealing> Store::sealing(InodeNumber ino) {
   auto& s = *state_;

@@ -24,6 +24,7 @@ Result<InodeCache::Handle> Store::State::directory_locked(InodeNumber ino) {
 }
 
 Result<Inode> Store::State::new_inode(FileKind kind, const NewInode& attributes) {
+  for (const auto& edit : attributes.xattrs) COFFER_TRY(check_xattr(edit));
   Inode inode;
   COFFER_ASSIGN(inode.ino, inode_numbers.take());
   inode.kind = kind;
@@ -37,16 +38,18 @@ Result<Inode> Store::State::new_inode(FileKind kind, const NewInode& attributes)
 }
 
 Result<Inode> Store::State::add_child_locked(const InodeCache::Handle& parent, std::string_view name, Inode inode,
-                                             bool refer, const std::function<Status()>& more) {
+                                             const NewInode& attributes, bool refer,
+                                             const std::function<Status()>& more) {
   inode.parent = inodes.read(parent).ino;
   if (inode.bucket == 0) inode.bucket = inodes.read(parent).bucket;
-  COFFER_TRY(reserve_pages_locked(kNamePages));
+  COFFER_TRY(reserve_pages_locked(kNamePages + xattr_pages(attributes.xattrs)));
   Catalog::Savepoint savepoint(catalog);
   const auto taken = catalog.find_name(inode.parent, name);
   if (taken) return Error{Code::kExists, "the name is taken"};
   if (taken.code() != Code::kNotFound) return taken.error();
   COFFER_TRY(catalog.insert_inode(inode));
   COFFER_TRY(catalog.insert_name(inode.parent, name, inode.ino, inode.kind));
+  COFFER_TRY(edit_xattrs_locked(inode.ino, attributes.xattrs));
   COFFER_TRY(more());
   COFFER_TRY(savepoint.keep());
   const auto handle = inodes.insert_locked(inode);
@@ -87,7 +90,7 @@ Result<Inode> Store::make_directory(InodeNumber parent, std::string_view name, c
     Gate::Pass pass(s.gate);
     std::lock_guard lock(s.catalog.mutex());
     COFFER_ASSIGN(const auto directory, s.directory_locked(parent));
-    return s.add_child_locked(directory, name, inode, /*refer=*/true, [] { return Status(); });
+    return s.add_child_locked(directory, name, inode, attributes, /*refer=*/true, [] { return Status(); });
   });
 }
 
@@ -109,7 +112,7 @@ Result<Inode> Store::make_node(InodeNumber parent, std::string_view name, FileKi
     Gate::Pass pass(s.gate);
     std::lock_guard lock(s.catalog.mutex());
     COFFER_ASSIGN(const auto directory, s.directory_locked(parent));
-    return s.add_child_locked(directory, name, inode, /*refer=*/true, [] { return Status(); });
+    return s.add_child_locked(directory, name, inode, attributes, /*refer=*/true, [] { return Status(); });
   });
 }
 
@@ -146,8 +149,8 @@ Result<Inode> Store::State::make_file(InodeNumber parent, std::string_view name,
     row.envelope = kept.encoded;
     row.rule_version = kept.rule_version;
     row.seals_leased = kept.seals_leased;
-    COFFER_ASSIGN(const auto made,
-                  add_child_locked(directory, name, inode, /*refer=*/true, [&] { return catalog.put_content(row); }));
+    COFFER_ASSIGN(const auto made, add_child_locked(directory, name, inode, attributes, /*refer=*/true,
+                                                    [&] { return catalog.put_content(row); }));
     COFFER_ASSIGN(const auto handle, inodes.get_locked(made.ino));
     objects.put(std::make_shared<OpenObject>(parts, handle, std::move(kept)));
     if (open) inodes.opened(made.ino);
@@ -170,7 +173,7 @@ Result<Inode> Store::make_symlink(InodeNumber parent, std::string_view name, std
     Gate::Pass pass(s.gate);
     std::lock_guard lock(s.catalog.mutex());
     COFFER_ASSIGN(const auto directory, s.directory_locked(parent));
-    return s.add_child_locked(directory, name, inode, /*refer=*/true,
+    return s.add_child_locked(directory, name, inode, attributes, /*refer=*/true,
                               [&] { return s.catalog.set_symlink_target(inode.ino, target); });
   });
 }

@@ -95,8 +95,8 @@ struct Store::State {
   // --- store_names.cc ---
   Result<InodeCache::Handle> directory_locked(InodeNumber ino);
   // A new inode under a name; `more` writes what belongs to it. Counts one reference if `refer`.
-  Result<Inode> add_child_locked(const InodeCache::Handle& parent, std::string_view name, Inode inode, bool refer,
-                                 const std::function<Status()>& more);
+  Result<Inode> add_child_locked(const InodeCache::Handle& parent, std::string_view name, Inode inode,
+                                 const NewInode& attributes, bool refer, const std::function<Status()>& more);
   Result<Inode> new_inode(FileKind kind, const NewInode& attributes);
   Result<Inode> make_file(InodeNumber parent, std::string_view name, const NewInode& attributes, bool open);
   void unlinked_locked(const InodeCache::Handle& handle);  // its link count may have reached 0
@@ -123,7 +123,6 @@ struct Store::State {
   Status reissue(const std::shared_ptr<OpenObject>& object);
   Status truncate_to_zero(const std::shared_ptr<OpenObject>& object);
   Status resize(InodeNumber ino, std::uint64_t size);
-  void note_access(const InodeCache::Handle& inode);  // relatime
   void list_changed(const std::shared_ptr<OpenObject>& object);
   Status relieve_pressure();
 
@@ -138,6 +137,10 @@ struct Store::State {
 
   std::mutex buckets_mutex;
   std::unordered_map<InodeNumber, Bucket> buckets;
+
+  // --- store_xattrs.cc ---
+  // Within the caller's savepoint, after check_xattr and with room for xattr_pages.
+  Status edit_xattrs_locked(InodeNumber ino, const std::vector<XattrEdit>& edits);
 
   // --- store_keys.cc ---
   bool held(const std::string& kms_key_arn) const;
@@ -203,6 +206,8 @@ struct Store::State {
 };
 
 Status check_name(std::string_view name);
+Status check_xattr(const XattrEdit& edit);
+std::uint64_t xattr_pages(const std::vector<XattrEdit>& edits);
 Error no_such_file();
 
 }  // namespace coffer

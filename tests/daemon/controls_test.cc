@@ -150,7 +150,7 @@ TEST_F(ControlsTest, ADisabledKeyTakesItsObjectsAlongAndEnablingBringsThemBack) 
   ASSERT_TRUE(keys.disable_key(key->key_id).ok());
   Bytes read(text.size());
   EXPECT_EQ(store_->read(secret_file, 0, read).code(), Code::kKeyDisabled);
-  EXPECT_EQ(store_->open_object(secret_file, OpenFor::kRead, /*truncate=*/false).code(), Code::kKeyDisabled);
+  EXPECT_EQ(store_->open_object(secret_file, /*truncate=*/false).code(), Code::kKeyDisabled);
   EXPECT_EQ(store_->read(plain_file, 0, read).value(), text.size()) << "under another key";
   EXPECT_THAT(cache_.dropped, ElementsAre(secret_file, secret_file)) << "before the state changed, and after";
   EXPECT_FALSE(store_->poisoned());

@@ -107,7 +107,7 @@ TEST_F(StoreKeysTest, DsseComesBackAfterReopening) {
 TEST_F(StoreKeysTest, TruncationToZeroTakesTheCurrentDefault) {
   const auto ino = create("f", some_bytes(5 * kChunkSize, 1));
   put_rule(kms_rule(key));
-  ASSERT_TRUE(store().open_object(ino, OpenFor::kWrite, /*truncate=*/true).ok());
+  ASSERT_TRUE(store().open_object(ino, /*truncate=*/true).ok());
   EXPECT_EQ(algorithm_of(ino), SseAlgorithm::kAwsKms);
   EXPECT_EQ(store().sealing(ino)->envelope.generation, 2U);
   EXPECT_EQ(store().get(ino)->size, 0U);
@@ -292,7 +292,7 @@ TEST_F(StoreKeysTest, DisabledKeyStopsReadsAndNothingElseAndEnablingBringsAllBac
   EXPECT_EQ(store().objects_under(key).size(), 2U);
   store().hold_key(key);
   EXPECT_EQ(read_code(ino), Code::kKeyDisabled);
-  EXPECT_EQ(store().open_object(ino, OpenFor::kRead, false).code(), Code::kKeyDisabled);
+  EXPECT_EQ(store().open_object(ino, false).code(), Code::kKeyDisabled);
   touch(ino, bytes, 17);  // a dirty page of the kernel's, on its way
   ASSERT_TRUE(store().seal_dirty(key).ok());
   store().wipe_key(key);
@@ -301,7 +301,7 @@ TEST_F(StoreKeysTest, DisabledKeyStopsReadsAndNothingElseAndEnablingBringsAllBac
   store().release_key(key);
   EXPECT_EQ(read_code(ino), Code::kKeyDisabled);
   EXPECT_EQ(read_code(small), Code::kKeyDisabled);
-  EXPECT_EQ(store().open_object(ino, OpenFor::kWrite, false).code(), Code::kKeyDisabled);
+  EXPECT_EQ(store().open_object(ino, false).code(), Code::kKeyDisabled);
   EXPECT_EQ(store().get(ino)->size, bytes.size());
   ASSERT_TRUE(store().rename(bucket, "f", bucket, "g", RenameMode::kReplace).ok());
   ASSERT_TRUE(store().unlink(bucket, "small").ok());
@@ -318,8 +318,8 @@ TEST_F(StoreKeysTest, TruncationNeedsOnlyTheCurrentDefaultsKey) {
   put_rule(SseRule());
   ASSERT_TRUE(rig.kms().disable(key).ok());
   store().wipe_key(key);
-  EXPECT_FALSE(store().open_object(ino, OpenFor::kWrite, /*truncate=*/false).ok());
-  ASSERT_TRUE(store().open_object(ino, OpenFor::kWrite, /*truncate=*/true).ok());
+  EXPECT_FALSE(store().open_object(ino, /*truncate=*/false).ok());
+  ASSERT_TRUE(store().open_object(ino, /*truncate=*/true).ok());
   const auto bytes = some_bytes(10, 2);
   ASSERT_TRUE(store().write(ino, 0, bytes).ok());
   expect_content(ino, bytes);

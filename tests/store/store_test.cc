@@ -366,10 +366,14 @@ TEST_F(StoreTest, TimesFollowTheOperations) {
   rig.clock.advance_ns(1000);
   Bytes into(10);
   ASSERT_TRUE(store().read(ino, 0, into).ok());
+  EXPECT_EQ(store().get(ino)->atime_ns, made.atime_ns) << "nobody said that it counts";
+  EXPECT_TRUE(store().accessed(ino, AccessTimes::kRelative));
   EXPECT_EQ(store().get(ino)->atime_ns, made.mtime_ns + 2000);
   rig.clock.advance_ns(1000);
-  ASSERT_TRUE(store().read(ino, 0, into).ok());
-  EXPECT_EQ(store().get(ino)->atime_ns, made.mtime_ns + 2000);  // relatime
+  EXPECT_FALSE(store().accessed(ino, AccessTimes::kRelative)) << "newer than the last change, and of today";
+  EXPECT_EQ(store().get(ino)->atime_ns, made.mtime_ns + 2000);
+  EXPECT_TRUE(store().accessed(ino, AccessTimes::kAlways));
+  EXPECT_EQ(store().get(ino)->atime_ns, made.mtime_ns + 3000);
   InodeChange mode;
   mode.mode = 0600;
   ASSERT_TRUE(store().change(ino, mode).ok());
@@ -392,6 +396,44 @@ TEST_F(StoreTest, AttributesAreKeptAndOursCannotBeSet) {
   EXPECT_EQ(store().xattr_names(ino)->size(), 1U);
   ASSERT_TRUE(store().remove_xattr(ino, "user.a").ok());
   EXPECT_EQ(code_of(store().remove_xattr(ino, "user.a")), Code::kNoAttribute);
+}
+
+TEST_F(StoreTest, AModeAndTheListThatGoesWithItChangeTogetherOrNotAtAll) {
+  const auto ino = create("f");
+  InodeChange change;
+  change.mode = 0600;
+  change.xattrs = {{"system.posix_acl_access", some_bytes(44, 1)}, {"security.capability", std::nullopt}};
+  ASSERT_TRUE(store().change(ino, change).ok());
+  EXPECT_EQ(store().get(ino)->mode, 0600U);
+  EXPECT_EQ(*store().xattr(ino, "system.posix_acl_access"), some_bytes(44, 1));
+
+  for (int i = 0; i < 15; ++i) {
+    ASSERT_TRUE(store().set_xattr(ino, "user." + std::to_string(i), Bytes(kXattrSizeMax), XattrMode::kAny).ok());
+  }
+  change.mode = 0755;
+  change.xattrs = {{"system.posix_acl_access", some_bytes(44, 2)}, {"user.more", Bytes(kXattrSizeMax)}};
+  EXPECT_EQ(store().change(ino, change).code(), Code::kLimit);
+  EXPECT_EQ(store().get(ino)->mode, 0600U);
+  EXPECT_EQ(*store().xattr(ino, "system.posix_acl_access"), some_bytes(44, 1));
+  change.xattrs = {{"user.s3.x", Bytes()}};
+  EXPECT_EQ(store().change(ino, change).code(), Code::kNotPermitted);
+  EXPECT_EQ(store().get(ino)->mode, 0600U);
+}
+
+TEST_F(StoreTest, WhatIsMadeHasItsListsFromTheStartOrIsNotMade) {
+  auto attributes = kDirectoryAttributes;
+  attributes.xattrs = {{"system.posix_acl_default", some_bytes(44, 1)}};
+  const auto made = store().make_directory(bucket, "d", attributes);
+  ASSERT_TRUE(made.ok());
+  EXPECT_EQ(*store().xattr(made->ino, "system.posix_acl_default"), some_bytes(44, 1));
+
+  for (int i = 0; i < 16; ++i) attributes.xattrs.push_back({"user." + std::to_string(i), Bytes(kXattrSizeMax)});
+  EXPECT_EQ(store().make_directory(bucket, "e", attributes).code(), Code::kLimit);
+  EXPECT_EQ(store().create(bucket, "f", attributes).code(), Code::kLimit);
+  EXPECT_EQ(store().make_node(bucket, "g", FileKind::kFifo, attributes).code(), Code::kLimit);
+  EXPECT_EQ(store().make_directory(kRootInode, "bucket-2", attributes).code(), Code::kLimit);
+  EXPECT_EQ(store().read_directory(bucket, 0, 100)->size(), 1U);
+  EXPECT_EQ(store().list_buckets()->size(), 1U);
 }
 
 TEST_F(StoreTest, SymbolicLinksKeepTheirTarget) {
