@@ -2,7 +2,7 @@
 # The parts of ./check --long. Sourced by ./check, whose run_tests, step and note they use; ./build is there. Each part is a function
 # part_NAME that installs what it needs besides; any other name is a test of meson's, run at its long sizes.
 
-all_parts=(units mount clang)
+all_parts=(units mount clang pjdfstest fsx)
 
 part_units() { run_tests 'unit tests with more seeds' build --setup long --no-suite mount; }
 
@@ -18,6 +18,22 @@ part_clang() {
   run_tests 'mount tests, built with clang' build-clang --suite mount || failed=1
   return $failed
 }
+
+# outside NAME WHERE: other people's tests, from where an environment variable says; without it there is nothing to run.
+outside() {
+  local name=$1 where=$2 code=0
+  if [ -z "$where" ]; then
+    note "skip  $name: \$${name^^} names none"
+    return 0
+  fi
+  COFFER_BIN=$PWD/build step "$name" $python tests/long/outside.py "$name" "$where" || code=1
+  while IFS= read -r line; do note "      $line"; done < <(grep -E '^(pjdfstest|fsx) ' "$logs/$name.log" || true)
+  return $code
+}
+
+part_pjdfstest() { outside pjdfstest "${PJDFSTEST:-}"; }
+
+part_fsx() { outside fsx "${FSX:-}"; }
 
 # long_parts [PART...]: each, and its section of docs/LONG.md.
 long_parts() {
