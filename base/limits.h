@@ -92,6 +92,7 @@ inline constexpr std::size_t kGarbageStep = 64;            // data files removed
 inline constexpr std::size_t kPunchSlotsMin = 16;          // freed slots in a row worth a punch: 195 us for 256 KiB
 inline constexpr std::uint64_t kSpaceReserve = 64 << 20;   // kept from new data, so that deletions and commits go on
 inline constexpr std::size_t kPathsCached = 4096;          // key paths of directories
+inline constexpr std::size_t kHeadersDueMax = 16 * 1024;   // renamed objects whose second copies wait; more keep an old name
 inline constexpr std::size_t kOpenDataFiles = 512;        // descriptors, below a common limit of 1024
 
 // --- the server ---

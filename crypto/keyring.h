@@ -45,6 +45,8 @@ class Keyring {
   Status serves(SseAlgorithm algorithm) const;
 
   const StoreId& store_id() const { return keys_.store_id(); }
+  const KeySchedule& keys() const { return keys_; }  // for what else of a store is sealed
+  const AeadSuite& suite() const { return suite_; }
 
  private:
   using DataKeys = std::vector<Key>;  // one per layer, inner first

@@ -59,6 +59,17 @@ Inode InodeCache::read(const Handle& handle) const {
   return handle->inode;
 }
 
+// A file has one remembered name: of its links the one in the directory it was last put into.
+void InodeCache::named(const Handle& handle, InodeNumber parent, std::string_view name) {
+  std::lock_guard lock(mutex_);
+  if (handle->inode.parent == parent && handle->name != name) handle->name = name;
+}
+
+std::string InodeCache::name(const Handle& handle) const {
+  std::lock_guard lock(mutex_);
+  return handle->name;
+}
+
 Status InodeCache::flush_locked() {
   std::vector<Inode> changed;
   {

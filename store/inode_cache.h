@@ -4,6 +4,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -35,6 +37,10 @@ class InodeCache {
   void edit(const Handle& handle, Change&& change);
   Status flush_locked();  // writes all changes into the catalog
 
+  // The name an inode was last met under, kept as long as it is in memory: second copies are written under it.
+  void named(const Handle& handle, InodeNumber parent, std::string_view name);
+  std::string name(const Handle& handle) const;  // empty: not known
+
   // References: the kernel's lookups and open files.
   void refer(InodeNumber ino, std::uint64_t lookups);
   void opened(InodeNumber ino);
@@ -64,6 +70,7 @@ class InodeCache::Cell {
  private:
   friend class InodeCache;
   Inode inode;
+  std::string name;  // in inode.parent
   bool removed = false;
   std::list<InodeNumber>::iterator place;
 };

@@ -87,7 +87,8 @@ void OpenObject::drop_content() {
   inline_entry_ = {};
   inline_ciphertext_ = {};
   file_ = 0;
-  file_made_ = false;
+  file_made_ = header_due_ = false;
+  header_sequence_.reset();
   cut_from_ = cut_in_round_ = kNoRow;
   reseal_row_ = 0;
   row_changed_ = worth_punching_ = false;
@@ -405,6 +406,34 @@ void OpenObject::end_round() {
     row.round.reset();
     worth_punching_ |= (row.stale & ~row.taken()).count() >= kPunchSlotsMin;
   }
+}
+
+Status OpenObject::write_header(const FileHeaders& headers, const std::string& bucket, const std::string& path) {
+  if (gone_ || file_ == 0) return {};
+  const auto opened = parts_.files.open(file_, OpenMode::kExisting);
+  file_made_ = opened.ok();  // if it is still to be made, its first chunk makes it, and this is due then
+  if (!opened) return opened.error();
+  const auto& file = *opened;
+  header_due_ = false;
+  if (!header_sequence_) {
+    // One that does not authenticate gives way like an old one.
+    const auto old = headers.read(*file, file_);
+    header_sequence_ = old && *old ? (*old)->sequence : 0;
+  }
+  FileHeader header;
+  header.sequence = *header_sequence_ + 1;
+  header.inode = parts_.inodes.read(inode_);
+  header.bucket = bucket;
+  header.path = path;
+  header.rule_version = current_.rule_version;
+  header.envelope = current_.encoded;
+  if (next_) {
+    header.next_rule_version = next_->rule_version;
+    header.next_envelope = next_->encoded;
+  }
+  COFFER_TRY(headers.write(*file, file_, std::move(header)));
+  ++*header_sequence_;
+  return {};
 }
 
 bool OpenObject::evictable() const {

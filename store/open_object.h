@@ -13,6 +13,7 @@
 #include "store/catalog.h"
 #include "store/chunk_map.h"
 #include "store/data_files.h"
+#include "store/file_header.h"
 #include "store/inode_cache.h"
 #include "store/numbers.h"
 #include "store/plain_chunk.h"
@@ -108,6 +109,10 @@ class OpenObject {
   void begin_round();      // what write_out wrote is being made durable
   void end_round();        // it is
   bool evictable() const;
+  // The second copy in its data file is to be written again. With mutex exclusive, outside of a freeze.
+  bool header_due() const { return header_due_ && file_made_; }
+  void want_header() { header_due_ = file_made_ = file_ != 0; }
+  Status write_header(const FileHeaders& headers, const std::string& bucket, const std::string& path);
   Status punch_freed();  // gives blocks of long runs of free slots back; outside of a freeze
   bool worth_punching() const { return worth_punching_; }
 
@@ -196,6 +201,8 @@ class OpenObject {
   std::optional<KeptEnvelope> next_;
   std::uint64_t file_ = 0;
   bool file_made_ = false;  // known to be on the disk
+  bool header_due_ = false;
+  std::optional<std::uint64_t> header_sequence_;  // of the last header written; none: not known
   ChunkEntry inline_entry_;
   Bytes inline_ciphertext_;  // empty: not in memory
   std::map<std::uint32_t, Row> rows_;

@@ -253,7 +253,8 @@ Status OpenObject::move_to_file() {
     COFFER_ASSIGN(moved.plain, load_plain(0));
   }
   COFFER_ASSIGN(file_, parts_.file_numbers.take());
-  content_changed_ = true;
+  content_changed_ = header_due_ = true;
+  header_sequence_ = 0;
   auto& row = rows_[0];
   ++parts_.map_rows;
   if (const auto changed = dirty_.find(0); changed != dirty_.end()) {

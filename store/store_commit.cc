@@ -17,6 +17,7 @@ Status Store::State::flush_changed() {
     Gate::Pass pass(gate);
     std::unique_lock lock(object->mutex);
     if (auto flushed = object->flush(); !flushed && first) first = std::move(flushed);
+    renew_header(object);
   }
   return first;
 }
@@ -25,6 +26,7 @@ Status Store::State::flush_frozen() {
   for (const auto& object : changed_objects) {
     std::unique_lock lock(object->mutex);
     COFFER_TRY(object->flush());
+    if (object->header_due()) queue_header(object->ino());
   }
   return {};
 }

@@ -100,6 +100,7 @@ Status Store::State::change_content(const std::shared_ptr<OpenObject>& object, s
       COFFER_ASSIGN(const auto progress, change());
       if (progress == Progress::kDone) {
         note_modified(*object);
+        renew_header(object);
         return {};
       }
     }

@@ -53,6 +53,7 @@ Result<Inode> Store::State::add_child_locked(const InodeCache::Handle& parent, s
   COFFER_TRY(more());
   COFFER_TRY(savepoint.keep());
   const auto handle = inodes.insert_locked(inode);
+  if (inode.kind == FileKind::kFile) inodes.named(handle, inode.parent, name);
   if (refer) inodes.refer(inode.ino, 1);
   inodes.edit(parent, [&](Inode& directory) {
     directory.mtime_ns = directory.ctime_ns = inode.ctime_ns;
@@ -71,6 +72,7 @@ Result<Inode> Store::lookup(InodeNumber parent, std::string_view name) {
   COFFER_ASSIGN(const auto entry, s.catalog.find_name(parent, name));
   COFFER_ASSIGN(const auto handle, s.inodes.get_locked(entry.ino));
   s.inodes.refer(entry.ino, 1);
+  if (entry.kind == FileKind::kFile) s.inodes.named(handle, parent, name);
   return s.inodes.read(handle);
 }
 
@@ -463,6 +465,14 @@ Status Store::rename(InodeNumber parent, std::string_view name, InodeNumber new_
       replaced = found->ino;
     }
     if (directory || target_directory) s.paths.clear();
+    if (source.kind == FileKind::kFile) {
+      s.inodes.named(moved, new_parent, new_name);
+      s.queue_header(source.ino);
+    }
+    if (target && mode == RenameMode::kExchange && found->kind == FileKind::kFile) {
+      s.inodes.named(target, parent, name);
+      s.queue_header(found->ino);
+    }
     s.touch();
     return {};
   };

@@ -86,6 +86,7 @@ Result<bool> Store::State::reseal_one(InodeNumber ino) {
     COFFER_ASSIGN(step, object->reseal_some());
     if (step == OpenObject::Reseal::kComplete) {
       COFFER_TRY(object->finish_reseal());
+      queue_header(ino);
       std::lock_guard reseal_lock(reseal_mutex);
       ++resealed;
       postponed.erase(ino);
@@ -108,6 +109,7 @@ Result<bool> Store::State::begin_reseal(const std::shared_ptr<OpenObject>& objec
   std::unique_lock lock(object->mutex);
   if (object->gone() || object->next() || object->newest_generation() != generation) return true;
   COFFER_TRY(object->begin_reseal(KeptEnvelope::issued(std::move(issued), bucket.rule_version)));
+  queue_header(object->ino());
   list_changed(object);
   touch();
   return true;

@@ -48,6 +48,7 @@ struct Store::State {
   const Principal principal;
 
   DataFiles files{disk};
+  FileHeaders headers{keyring.keys(), keyring.suite()};
   InodeCache inodes{catalog};
   Numbers inode_numbers{catalog, "next_inode", kRootInode + 1};
   Numbers file_numbers{catalog, "next_file", 1};
@@ -128,6 +129,12 @@ struct Store::State {
 
   std::mutex changed_mutex;
   std::vector<std::shared_ptr<OpenObject>> changed_objects;  // to be flushed and written out by the next commit
+
+  // --- store_headers.cc ---
+  void renew_header(const std::shared_ptr<OpenObject>& object);  // if it is due; inside the Gate, its mutex exclusive
+  void queue_header(InodeNumber ino);
+  std::mutex headers_mutex;
+  std::unordered_set<InodeNumber> headers_due;
 
   // --- store_buckets.cc ---
   Result<Bucket> bucket_of(InodeNumber bucket);

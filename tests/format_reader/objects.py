@@ -1,9 +1,10 @@
 """Finding an object in the catalog and reading its chunks: docs/FORMAT.md sections 8 and 9."""
 
 import os
+from dataclasses import dataclass
 
 from keys import Envelope, Opener
-from sealing import SEAL, Fields, need
+from sealing import SEAL, Damaged, Fields, hkdf, need, open_gcm, u8, u16, u64
 
 CHUNKS_PER_ROW, SLOTS_PER_ROW = 128, 256
 ROOT = 1
@@ -38,6 +39,55 @@ def chunks_of_row(row, data, chunk_size):
         length = fields.number(2) if short[i] else chunk_size
         yield CHUNKS_PER_ROW * row + i, slot, length, parity[i], fields.raw(SEAL * layers[parity[i]])
     fields.end()
+
+
+HALF = 8192
+
+
+@dataclass
+class Header:
+    """What a data file's first slot says of its object."""
+    sequence: int
+    ino: int
+    mode: int
+    size: int
+    envelope: bytes
+    next_envelope: bytes
+    bucket: str
+    path: bytes
+
+
+def header_half(root, number, stored, half):
+    fields = Fields(stored, "the first slot")
+    salt, size, seal = fields.raw(32), fields.number(2), fields.raw(SEAL)
+    aad = b"coffer/1/data-file-header" + root.store_id + u64(number) + u8(half) + u16(size)
+    key = hkdf(root.purpose(b"coffer/1/data-file-header"), salt, b"coffer/1/data-file-header-half")
+    fields = Fields(open_gcm(key, seal, aad, fields.raw(size), "the first slot"), "the first slot")
+    need(fields.number(1) == 1, "the first slot is of another version")
+    sequence, ino, mode = fields.number(8), fields.number(8), fields.number(4)
+    fields.raw(8)  # uid, gid
+    size = fields.number(8)
+    fields.raw(24 + 16)  # times, rule versions
+    envelope, next_envelope, bucket = fields.blob16(), fields.blob16(), fields.text16()
+    fields.number(1)
+    path = fields.blob16()
+    fields.end()
+    need(sequence % 2 == half, "the first slot's halves are swapped")
+    return Header(sequence, ino, mode, size, envelope, next_envelope, bucket, path)
+
+
+def header(root, path):
+    """The newer half that authenticates."""
+    with open(path, "rb") as data_file:
+        stored = data_file.read(2 * HALF)
+    found = []
+    for half in (0, 1):
+        try:
+            found.append(header_half(root, int(os.path.basename(path), 16), stored[half * HALF:(half + 1) * HALF], half))
+        except Damaged:
+            pass
+    need(found, "no half of the first slot authenticates")
+    return max(found, key=lambda half: half.sequence)
 
 
 def inline_chunk(data):

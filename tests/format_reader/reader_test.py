@@ -13,6 +13,8 @@ from mounted import MountTest, Scratch, content, main, read_file, wait_for, writ
 
 import catalog  # noqa: E402
 import coffer_reader  # noqa: E402
+import keys  # noqa: E402
+import objects  # noqa: E402
 import sealing  # noqa: E402
 
 CHUNK = 16384
@@ -121,6 +123,25 @@ class Reader(ReaderTest):
         os.rename(self.at.path("dsse-kms", "old-name"), self.at.path("dsse-kms", "folder", "new-name"))
         self.at.unmount()
         self.compare({"dsse-kms/folder/new-name": content(1, 20_000)})
+
+    def test_a_data_file_says_whose_it_is(self):
+        self.buckets()
+        for name in ("before", "folder/stays"):
+            write_file(self.at.path("dsse-kms", *name.split("/")), content(name, 20_000))
+        os.rename(self.at.path("dsse-kms", "before"), self.at.path("dsse-kms", "after"))
+        root = self.opened().root
+
+        def paths():
+            return sorted(objects.header(root, path).path for path in self.at.data_files())
+        wait_for(lambda: paths() == [b"after", b"folder/stays"], "the headers to follow")
+        self.at.unmount()
+        store = self.opened()
+        for path in self.at.data_files():
+            found = objects.header(root, path)
+            self.assertEqual(found.bucket, "dsse-kms")
+            named = store.object(b"dsse-kms/" + found.path)
+            self.assertEqual((named.ino, named.file), (found.ino, int(os.path.basename(path), 16)))
+            self.assertEqual(keys.Envelope.decode(found.envelope), named.envelopes[0])
 
     def test_an_object_resealed_in_place_opens_under_its_new_envelope(self):
         key = self.buckets()
@@ -233,7 +254,8 @@ class Damage(ReaderTest):
         self.store_with_an_object(end=self.at.unmount)
         data_file, = self.at.data_files()
         stored = read_file(data_file)
-        used = [offset for offset in range(0, len(stored), CHUNK) if any(stored[offset:offset + CHUNK])]
+        # Behind the first slot: what it says is a copy, and nothing here reads it.
+        used = [offset for offset in range(CHUNK, len(stored), CHUNK) if any(stored[offset:offset + CHUNK])]
         self.assertGreaterEqual(len(used), 3)
         for offset in used:
             for byte in (0, 5, CHUNK - 1):
