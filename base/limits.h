@@ -92,6 +92,14 @@ inline constexpr std::size_t kGarbageStep = 64;            // data files removed
 inline constexpr std::size_t kPunchSlotsMin = 16;          // freed slots in a row worth a punch: 195 us for 256 KiB
 inline constexpr std::uint64_t kSpaceReserve = 64 << 20;   // kept from new data, so that deletions and commits go on
 inline constexpr std::size_t kPathsCached = 4096;          // key paths of directories
+// The catalog's copy: minutes, because it writes the whole catalog again; an hour, because a quiet mount's log may never
+// grow to a checkpoint. What is copied in a step is written in some milliseconds. While one is made the log may grow to
+// four times what it else does: a gigabyte of catalog under full load. An unmount waits for no larger copy than this.
+inline constexpr std::int64_t kCatalogCopySeconds = 600;
+inline constexpr std::int64_t kCatalogCopySecondsMax = 3600;
+inline constexpr std::size_t kCatalogCopyStep = 4 << 20;
+inline constexpr std::uint64_t kWalBytesHeldMax = 4 * kWalBytesMax;
+inline constexpr std::uint64_t kCatalogCopyAtEndMax = 1 << 30;
 inline constexpr std::size_t kHeadersDueMax = 16 * 1024;   // renamed objects whose second copies wait; more keep an old name
 inline constexpr std::size_t kOpenDataFiles = 512;        // descriptors, below a common limit of 1024
 

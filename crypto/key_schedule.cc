@@ -15,6 +15,7 @@ std::string_view label_of(Purpose purpose) {
     case Purpose::kWal: return "coffer/1/wal";
     case Purpose::kSuperblock: return "coffer/1/superblock";
     case Purpose::kDataFileHeader: return "coffer/1/data-file-header";
+    case Purpose::kCatalogCopy: return "coffer/1/catalog-copy";
     case Purpose::kNameHash: return "coffer/1/name-hash";
   }
   return "";

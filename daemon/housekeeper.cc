@@ -69,12 +69,12 @@ void Housekeeper::work_behind() {
   while (wait_ms(rest_ms)) {
     const auto begin = std::chrono::steady_clock::now();
     report("removing what no commit names", store_.collect_garbage());
-    const bool renewed = store_.renew_headers();
+    const bool copied = store_.copy_step(), renewed = store_.renew_headers();
     const Result<bool> step = store_.reseal_step();
     if (!step.ok()) report("resealing", step.error());
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
     // As long a rest as the step took: the mount's users come first.
-    rest_ms = renewed || (step.ok() && *step) ? std::clamp<std::int64_t>(took.count(), 1, kBehindLookMs) : kBehindLookMs;
+    rest_ms = copied || renewed || (step.ok() && *step) ? std::clamp<std::int64_t>(took.count(), 1, kBehindLookMs) : kBehindLookMs;
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include <array>
+#include <atomic>
 #include <cassert>
 #include <mutex>
 
@@ -191,6 +193,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     if (pinned_ == 0 || pinned_ > durable.value || pinned_ <= copied_) return {};
     COFFER_TRY(log.sync());
     if (pinned_ > log.durable()) return {};
+    ++checkpoints_;
     COFFER_TRY(files_->ready_for_pages());
     COFFER_TRY(checkpointer_->checkpoint());
     if (Status synced = files_->pages().sync(); !synced) return log.break_with(std::move(synced).error());
@@ -205,6 +208,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     COFFER_TRY(log.sync());
     assert(log.durable() == log.last());
     if (log.bytes() == 0) return {};
+    ++checkpoints_;
     COFFER_TRY(release_pin());
     COFFER_TRY(files_->ready_for_pages());
     log.set_data_synced(log.data_synced(), /*this_commit=*/false);
@@ -213,6 +217,21 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     const Status done = copy_and_restart();
     COFFER_TRY(writer_->begin());
     return done;
+  }
+
+  std::optional<Still> still() override {
+    const std::unique_lock lock(checkpoint_mutex_, std::try_to_lock);
+    if (!lock.owns_lock() || copied_ != files_->log().first()) return std::nullopt;
+    return Still{checkpoints_, files_->pages().pages(), {copied_}};
+  }
+
+  std::uint64_t checkpoints() const override { return checkpoints_; }
+
+  Status verify_page(std::uint32_t page) override {
+    std::array<std::uint8_t, kPageSize> content;
+    const auto read = files_->pages().read(page, content);
+    wipe(content);
+    return read;
   }
 
   Error explain(int sqlite_code, std::string_view doing) override { return explain_with(*files_, sqlite_code, doing); }
@@ -272,6 +291,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
 
   // Taken after the caller's lock, if that is held. Guards all below and is held through a checkpoint.
   std::mutex checkpoint_mutex_;
+  std::atomic<std::uint64_t> checkpoints_{0};  // written with it held
   std::unique_ptr<Connection> checkpointer_, reader_;
   std::uint64_t pinned_ = 0;  // the last commit the reader sees; 0 if it reads nothing
   std::uint64_t copied_ = 0;  // up to here coffer.db has everything

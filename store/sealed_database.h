@@ -71,6 +71,19 @@ class SealedDatabase {
   // The rest, with the writer's lock held and everything committed durable; then the log starts again in place.
   virtual Status checkpoint_rest() = 0;
 
+  // Beside the writer, for whoever copies or checks coffer.db: where no frame of the log is in it yet, and none is on its
+  // way, coffer.db, coffer.tags and the log's headers stay as they are until checkpoints() says another number.
+  struct Still {
+    std::uint64_t checkpoints = 0;
+    std::uint32_t pages = 0;  // of coffer.db
+    CommitPoint point;        // the last commit in it
+  };
+  virtual std::optional<Still> still() = 0;
+  virtual std::uint64_t checkpoints() const = 0;  // begun so far
+  // Whether a page, as coffer.db stores it, is what was last written there. A checkpoint that comes in between may make
+  // it fail: ask checkpoints() afterwards.
+  virtual Status verify_page(std::uint32_t page) = 0;
+
   // What a statement's failure means: the precise Error of the disk or of a page that did not authenticate, if that was
   // the cause. sqlite_code is what SQLite returned, extended or not.
   virtual Error explain(int sqlite_code, std::string_view doing) = 0;

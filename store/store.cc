@@ -37,13 +37,15 @@ Status Store::State::start() {
     COFFER_ASSIGN(inode_count, catalog.number("inodes", 1));
     COFFER_ASSIGN(commit_state.counter, catalog.number("commit_counter"));
     synced = catalog.database().last();
+    find_copy_locked();
   }
   // After a kill the catalog may name bytes that only the page cache has.
   COFFER_TRY(disk.sync_all());
   COFFER_TRY(durable_commit());
   COFFER_TRY(sweep());
   COFFER_TRY(sweep_files());
-  return durable_commit();
+  COFFER_TRY(durable_commit());
+  return {};
 }
 
 // Inodes whose last name went while they were open, before the store ended.
@@ -110,9 +112,15 @@ Status Store::State::claim_space(std::uint64_t bytes) {
   const auto wanted = static_cast<std::int64_t>(bytes);
   if (space_left.fetch_sub(wanted) >= wanted) return {};
   std::lock_guard lock(space_mutex);
-  COFFER_ASSIGN(const auto space, disk.space());
-  const auto reserve = reserve_of(space) + parts.dirty_bytes;
-  const auto left = space.available > reserve ? std::min(space.available - reserve, std::max(kSpaceStep, bytes)) : 0;
+  const auto look = [&]() -> Result<std::uint64_t> {
+    COFFER_ASSIGN(const auto space, disk.space());
+    const auto reserve = reserve_of(space) + parts.dirty_bytes;
+    return space.available > reserve ? std::min(space.available - reserve, std::max(kSpaceStep, bytes)) : 0;
+  };
+  COFFER_ASSIGN(auto left, look());
+  if (left < bytes && give_up_copy()) {
+    COFFER_ASSIGN(left, look());
+  }
   if (left < bytes) {
     space_left = 0;
     return Error{Code::kNoSpace, "the disk is full"};
@@ -143,7 +151,9 @@ Store::CommitState Store::commit_state() const {
 
 Status Store::finish() {
   COFFER_TRY(state_->ready());
-  return state_->checkpoint();
+  COFFER_TRY(state_->checkpoint());
+  state_->copy_at_end();
+  return {};
 }
 
 void Store::before_commit(std::function<Status()> hook) {

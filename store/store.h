@@ -123,6 +123,7 @@ class Store {
   Status commit_soon();          // the soft commit; nothing when nothing changed
   Status checkpoint_if_due();
   Status collect_garbage();      // removes data files and punches freed slots that no durable state names
+  bool copy_step();              // of the catalog's second copy, when one is due; false: nothing to do now
   bool renew_headers();          // the second copies in data files whose object has another name or envelope; false: none
   bool dirty() const;
   bool poisoned() const;

@@ -195,6 +195,7 @@ Status Store::State::checkpoint() {
   std::lock_guard lock(commit_mutex);
   COFFER_ASSIGN(const auto frozen, commit(Commit::kCheckpoint));
   end_round(frozen);
+  checkpointed_counter = commit_state.counter;
   return {};
 }
 
@@ -226,7 +227,8 @@ Status Store::commit_soon() {
 Status Store::checkpoint_if_due() {
   auto& s = *state_;
   COFFER_TRY(s.ready());
-  if (s.catalog.database().log_bytes() <= kWalBytesMax) return {};
+  // A checkpoint would make a copy of the catalog begin anew.
+  if (s.catalog.database().log_bytes() <= (s.copying ? kWalBytesHeldMax : kWalBytesMax)) return {};
   return s.checkpoint();
 }
 

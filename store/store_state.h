@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "base/limits.h"
+#include "store/catalog_copy.h"
 #include "store/gate.h"
 #include "store/open_objects.h"
 #include "store/store.h"
@@ -29,7 +30,7 @@ inline std::uint64_t map_pages(std::uint64_t bytes) {
   return 3 * (bytes / (std::uint64_t{kChunksPerRow} * kChunkSize) + 2);
 }
 
-// What the source files of Store share. Lock order: an OpenObject's key_mutex, commit_mutex, gate, an OpenObject's
+// What the source files of Store share. Lock order: copy_mutex, an OpenObject's key_mutex, commit_mutex, gate, an OpenObject's
 // mutex, Catalog::mutex(), and then, each alone, the locks of the small tables below.
 struct Store::State {
   State(Catalog& catalog_, Disk& disk_, Keyring& keyring_, const Clock& clock_, Log log_, Principal principal_)
@@ -75,15 +76,20 @@ struct Store::State {
   // would lose the whole transaction without. kNoSpace costs nothing.
   Status reserve_pages_locked(std::uint64_t pages);
   // Runs a verb, with nothing locked. If it finds no room: again after a commit, which gives back what others claimed
-  // and did not need, and again with an emptied log.
+  // and did not need, again with an emptied log, and again in the room of the catalog's copy.
   template <class Verb>
   auto with_room(Verb&& verb) -> decltype(verb()) {
     auto done = checked(verb());
     if (done || done.code() != Code::kNoSpace || is_poisoned) return done;
     COFFER_TRY(soft_commit());
     done = checked(verb());
-    if (done || done.code() != Code::kNoSpace || catalog.database().log_bytes() < kLogWorthEmptying) return done;
-    COFFER_TRY(checkpoint());
+    if (done || done.code() != Code::kNoSpace) return done;
+    if (catalog.database().log_bytes() >= kLogWorthEmptying) {
+      COFFER_TRY(checkpoint());
+      done = checked(verb());
+      if (done || done.code() != Code::kNoSpace) return done;
+    }
+    if (!give_up_copy()) return done;
     return checked(verb());
   }
 
@@ -135,6 +141,21 @@ struct Store::State {
   void queue_header(InodeNumber ino);
   std::mutex headers_mutex;
   std::unordered_set<InodeNumber> headers_due;
+
+  // --- store_copies.cc ---
+  void find_copy_locked();
+  bool give_up_copy();  // for its room; false: there was none
+  Status begin_copy();  // copy_mutex is held, as for the next two
+  Result<bool> step_copy();
+  void end_copy(const Error& why);
+  void copy_at_end();
+  std::atomic<bool> copy_there{false}, copy_given_up{false}, copying{false};
+  std::atomic<std::uint64_t> checkpointed_counter{0};  // commit_counter of what coffer.db holds
+  bool nothing_since_copy = false;  // when the store was opened
+  std::mutex copy_mutex;  // the copy under way: all below. Comes before all others
+  std::unique_ptr<CatalogCopy> copy;
+  std::int64_t copy_looked_ns = 0;
+  CommitPoint copied_point;
 
   // --- store_buckets.cc ---
   Result<Bucket> bucket_of(InodeNumber bucket);

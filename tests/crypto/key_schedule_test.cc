@@ -12,7 +12,7 @@ TEST(KeySchedule, EveryPurposeAndStoreHasItsOwnKey) {
   const KeySchedule one(root.duplicate(), StoreId{1}), other(root.duplicate(), StoreId{2});
   std::vector<Key> keys;
   for (auto purpose : {Purpose::kSseS3, Purpose::kKms, Purpose::kCatalogPages, Purpose::kWal, Purpose::kSuperblock,
-                       Purpose::kDataFileHeader, Purpose::kNameHash}) {
+                       Purpose::kDataFileHeader, Purpose::kCatalogCopy, Purpose::kNameHash}) {
     keys.push_back(one.purpose_key(purpose));
     keys.push_back(other.purpose_key(purpose));
   }
@@ -34,6 +34,8 @@ TEST(KeySchedule, ItsKeysAreThoseOfTheFormat) {
             "804ec5c0fafdff0a8088faa6e473ba77bb36ac5416eeede3ae65a885655d938b");
   EXPECT_EQ(hex(schedule.purpose_key(Purpose::kDataFileHeader).view()),
             "e63fec8607b6fe6c531ccfe4a420876e996ff9486763edb0b4ecbb5839f0900c");
+  EXPECT_EQ(hex(schedule.purpose_key(Purpose::kCatalogCopy).view()),
+            "e89243de937cbfa70bd7814bccec73f0617b85e58aac7a6e6d4270ff78128e09");
   EXPECT_EQ(hex(schedule.purpose_key(Purpose::kNameHash).view()),
             "02b20d50278800f7cd9f378985a09b1dd447879f1c0d83b6e9933dae3b31af9c");
 }
