@@ -120,6 +120,50 @@ TEST(SimulatedDisk, FailsTheCallItWasAskedTo) {
   EXPECT_LT(threes, 64 * 512);
 }
 
+TEST(SimulatedDisk, AFailedSyncOfEverythingMayLoseWhatALaterOneCannotBringBack) {
+  int lost_bytes = 0, lost_names = 0;
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    SimulatedDisk disk(seed);
+    auto file = open_file(disk, "a");
+    ASSERT_TRUE(disk.sync_folder("").ok());
+    ASSERT_TRUE(file->pwrite(0, as_bytes("x")).ok());
+    open_file(disk, "b");
+    disk.fail_at(1, SimulatedDisk::Fault::kIo);
+    EXPECT_EQ(disk.sync_all().code(), Code::kIo);
+    EXPECT_EQ(disk.fault_place(), "sync all ");
+    EXPECT_TRUE(disk.sync_all().ok());
+    disk.crash(seed);
+    lost_bytes += disk.bytes("a").empty() ? 1 : 0;
+    lost_names += disk.snapshot().contains("b") ? 0 : 1;
+  }
+  EXPECT_GT(lost_bytes, 0);
+  EXPECT_GT(lost_names, 0);
+}
+
+TEST(SimulatedDisk, AShortWriteLeavesItsBeginning) {
+  SimulatedDisk disk;
+  auto file = open_file(disk, "a");
+  disk.fail_at(1, SimulatedDisk::Fault::kShort);
+  EXPECT_EQ(file->pwrite(0, Bytes(1000, 's')).code(), Code::kNoSpace);
+  EXPECT_LT(disk.bytes("a").size(), 1000u);
+  EXPECT_EQ(disk.bytes("a"), Bytes(disk.bytes("a").size(), 's'));
+}
+
+TEST(SimulatedDisk, AnImagePutBackForgetsWhatCameAfterItAndKnowsWhatWasSynced) {
+  SimulatedDisk disk;
+  auto file = open_file(disk, "a");
+  ASSERT_TRUE(disk.sync_folder("").ok());
+  ASSERT_TRUE(file->pwrite(0, as_bytes("one")).ok());
+  const auto image = disk.image();
+  ASSERT_TRUE(file->sync().ok());
+  for (const auto keep : {SimulatedDisk::Keep::kNothing, SimulatedDisk::Keep::kEverything}) {
+    disk.put_back(*image);
+    EXPECT_EQ(as_text(disk.bytes("a")), "one");
+    disk.crash(1, keep);
+    EXPECT_EQ(as_text(disk.bytes("a")), keep == SimulatedDisk::Keep::kNothing ? "" : "one");
+  }
+}
+
 TEST(SimulatedDisk, FullDiskRefusesGrowthAlone) {
   SimulatedDisk disk;
   disk.set_capacity(8192);

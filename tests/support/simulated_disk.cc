@@ -17,12 +17,12 @@ bool by_chance(unsigned percent, std::mt19937_64& random) { return random() % 10
 
 class SimulatedFile final : public DiskFile {
  public:
-  SimulatedFile(SimulatedDisk& disk, std::shared_ptr<SimulatedDisk::Inode> inode)
-      : disk_(disk), inode_(std::move(inode)), epoch_(disk.epoch_) {}
+  SimulatedFile(SimulatedDisk& disk, std::string_view name, std::shared_ptr<SimulatedDisk::Inode> inode)
+      : disk_(disk), name_(name), inode_(std::move(inode)), epoch_(disk.epoch_) {}
 
   Result<std::size_t> pread(std::uint64_t offset, MutableBytes into) override {
     const std::lock_guard lock(disk_.mutex_);
-    COFFER_TRY(enter_alive(SimulatedDisk::Counted::kEveryCall));
+    COFFER_TRY(enter_alive("pread"));
     const Bytes& bytes = inode_->now;
     if (offset >= bytes.size()) return std::size_t{0};
     const std::size_t n = std::min<std::uint64_t>(into.size(), bytes.size() - offset);
@@ -34,19 +34,19 @@ class SimulatedFile final : public DiskFile {
     const std::lock_guard lock(disk_.mutex_);
     COFFER_TRY(alive());
     const std::uint64_t size = std::max<std::uint64_t>(inode_->now.size(), offset + bytes.size());
-    return disk_.change_file(*inode_, {offset, to_bytes(bytes), size}, /*occupies=*/true);
+    return disk_.change_file("pwrite", name_, *inode_, {offset, to_bytes(bytes), size}, /*occupies=*/true);
   }
 
   Status sync() override {
     const std::lock_guard lock(disk_.mutex_);
     COFFER_TRY(alive());
-    return disk_.sync_file(*inode_);
+    return disk_.sync_file(*inode_, name_);
   }
 
   Status truncate(std::uint64_t size) override {
     const std::lock_guard lock(disk_.mutex_);
     COFFER_TRY(alive());
-    COFFER_TRY(disk_.change_file(*inode_, {0, {}, size}, /*occupies=*/false));
+    COFFER_TRY(disk_.change_file("truncate", name_, *inode_, {0, {}, size}, /*occupies=*/false));
     inode_->blocks.erase(inode_->blocks.lower_bound((size + SimulatedDisk::kBlock - 1) / SimulatedDisk::kBlock),
                          inode_->blocks.end());
     return {};
@@ -56,7 +56,7 @@ class SimulatedFile final : public DiskFile {
     const std::lock_guard lock(disk_.mutex_);
     COFFER_TRY(alive());
     const std::uint64_t end = std::max<std::uint64_t>(inode_->now.size(), offset + size);
-    return disk_.change_file(*inode_, {offset, {}, end}, /*occupies=*/true);
+    return disk_.change_file("allocate", name_, *inode_, {offset, {}, end}, /*occupies=*/true);
   }
 
   Status punch(std::uint64_t offset, std::uint64_t size) override {
@@ -64,7 +64,8 @@ class SimulatedFile final : public DiskFile {
     COFFER_TRY(alive());
     const std::uint64_t end = std::min<std::uint64_t>(inode_->now.size(), offset + size);
     const std::uint64_t length = end > offset ? end - offset : 0;
-    COFFER_TRY(disk_.change_file(*inode_, {offset, Bytes(length), inode_->now.size()}, /*occupies=*/false));
+    const SimulatedDisk::Change zeros{offset, Bytes(length), inode_->now.size()};
+    COFFER_TRY(disk_.change_file("punch", name_, *inode_, zeros, /*occupies=*/false));
     const std::uint64_t first = (offset + SimulatedDisk::kBlock - 1) / SimulatedDisk::kBlock;
     for (std::uint64_t block = first; (block + 1) * SimulatedDisk::kBlock <= offset + length; ++block) {
       inode_->blocks.erase(block);
@@ -74,7 +75,7 @@ class SimulatedFile final : public DiskFile {
 
   Result<std::uint64_t> size() override {
     const std::lock_guard lock(disk_.mutex_);
-    COFFER_TRY(enter_alive(SimulatedDisk::Counted::kEveryCall));
+    COFFER_TRY(enter_alive("size"));
     return std::uint64_t{inode_->now.size()};
   }
 
@@ -83,29 +84,34 @@ class SimulatedFile final : public DiskFile {
     if (epoch_ != disk_.epoch_) return Error{Code::kIo, "a handle from before the end of its process"};
     return {};
   }
-  Status enter_alive(SimulatedDisk::Counted kind) {
+  Status enter_alive(const char* verb) {
     COFFER_TRY(alive());
-    return disk_.enter(kind, /*writes=*/false).status;
+    return disk_.enter(SimulatedDisk::Counted::kEveryCall, /*writes=*/false, verb, name_).status;
   }
 
   SimulatedDisk& disk_;
+  const std::string name_;
   std::shared_ptr<SimulatedDisk::Inode> inode_;
   std::uint64_t epoch_;
 };
 
-SimulatedDisk::Verdict SimulatedDisk::enter(Counted kind, bool writes) {
+SimulatedDisk::Verdict SimulatedDisk::enter(Counted kind, bool writes, const char* verb, std::string_view name) {
   if (!running_) return {Error{Code::kIo, "the disk is off"}};
   ++calls_;
   if (kind == Counted::kChanges) ++changes_;
+  if (places_ != nullptr) ++(*places_)[std::string(verb) + " " + std::string(name)];
   const std::uint64_t count = fault_counted_ == Counted::kEveryCall ? calls_ : changes_;
   if (!fault_at_ || count != *fault_at_ || (fault_counted_ == Counted::kChanges && kind != Counted::kChanges))
     return {};
   fault_at_.reset();
   fault_happened_ = true;
+  fault_place_ = std::string(verb) + " " + std::string(name);
   if (fault_ == Fault::kPowerOff) running_ = false;
-  const bool full = fault_ == Fault::kNoSpace && writes;
-  const bool torn = (fault_ == Fault::kTorn || fault_ == Fault::kPowerOff) && writes;
-  return {Error{full ? Code::kNoSpace : Code::kIo, "a fault was asked for"}, /*failed_here=*/true, torn};
+  const bool full = (fault_ == Fault::kNoSpace || fault_ == Fault::kShort) && writes;
+  Verdict verdict{Error{full ? Code::kNoSpace : Code::kIo, "a fault was asked for"}, /*failed_here=*/true};
+  if (writes && fault_ == Fault::kShort) verdict.left = Verdict::Left::kBeginning;
+  if (writes && (fault_ == Fault::kTorn || fault_ == Fault::kPowerOff)) verdict.left = Verdict::Left::kSomeSectors;
+  return verdict;
 }
 
 void SimulatedDisk::apply(const Change& change, Bytes& bytes) {
@@ -133,10 +139,20 @@ std::vector<SimulatedDisk::Change> SimulatedDisk::apply_part(const Change& chang
   return made;
 }
 
-Status SimulatedDisk::change_file(Inode& inode, Change change, bool occupies) {
-  const Verdict verdict = enter(Counted::kChanges, /*writes=*/true);
-  if (verdict.torn) {
-    for (Change& piece : apply_part(change, inode.now, 50, random_)) inode.pending.push_back(std::move(piece));
+Status SimulatedDisk::change_file(const char* verb, std::string_view name, Inode& inode, Change change, bool occupies) {
+  const Verdict verdict = enter(Counted::kChanges, /*writes=*/true, verb, name);
+  switch (verdict.left) {
+    case Verdict::Left::kNothing: break;
+    case Verdict::Left::kBeginning:
+      change.bytes.resize(change.bytes.empty() ? 0 : random_() % change.bytes.size());
+      change.size = std::max<std::uint64_t>(inode.now.size(), change.offset + change.bytes.size());
+      if (change.bytes.empty()) break;
+      apply(change, inode.now);
+      inode.pending.push_back(std::move(change));
+      break;
+    case Verdict::Left::kSomeSectors:
+      for (Change& piece : apply_part(change, inode.now, 50, random_)) inode.pending.push_back(std::move(piece));
+      break;
   }
   COFFER_TRY(verdict.status);
   if (occupies) {
@@ -155,8 +171,8 @@ Status SimulatedDisk::change_file(Inode& inode, Change change, bool occupies) {
   return {};
 }
 
-Status SimulatedDisk::sync_file(Inode& inode) {
-  const Verdict verdict = enter(Counted::kChanges, /*writes=*/false);
+Status SimulatedDisk::sync_file(Inode& inode, std::string_view name) {
+  const Verdict verdict = enter(Counted::kChanges, /*writes=*/false, "sync", name);
   // As Linux does: the pages are clean after a failed sync, and a later one that succeeds says nothing about them.
   if (verdict.failed_here && running_) settle(inode, random_);
   COFFER_TRY(verdict.status);
@@ -188,9 +204,24 @@ void SimulatedDisk::apply(const NameChange& change, Names& names) {
   if (!change.made.empty()) names[change.made] = change.inode;
 }
 
-Status SimulatedDisk::change_names(NameChange change) {
+// In each folder the journal keeps a beginning of the changes. null: in all of them.
+void SimulatedDisk::settle_names(const std::string* folder, Random& random) {
+  std::set<std::string> stopped;
+  for (const NameChange& change : pending_) {
+    if (folder != nullptr && change.folder != *folder) continue;
+    if (stopped.contains(change.folder)) continue;
+    if (by_chance(70, random)) {
+      apply(change, durable_);
+    } else {
+      stopped.insert(change.folder);
+    }
+  }
+  std::erase_if(pending_, [&](const NameChange& c) { return folder == nullptr || c.folder == *folder; });
+}
+
+Status SimulatedDisk::change_names(const char* verb, NameChange change) {
   if (!has_folder(change.folder)) return Error{Code::kNotFound, "no such folder: " + change.folder};
-  COFFER_TRY(enter(Counted::kChanges, /*writes=*/true).status);
+  COFFER_TRY(enter(Counted::kChanges, /*writes=*/true, verb, change.removed + change.made).status);
   apply(change, now_);
   pending_.push_back(std::move(change));
   return {};
@@ -200,22 +231,22 @@ Result<std::unique_ptr<DiskFile>> SimulatedDisk::open(std::string_view name, Ope
   const std::lock_guard lock(mutex_);
   auto found = find_file(name);
   if (found == now_.end() && mode == OpenMode::kExisting) {
-    COFFER_TRY(enter(Counted::kEveryCall, /*writes=*/false).status);
+    COFFER_TRY(enter(Counted::kEveryCall, /*writes=*/false, "open", name).status);
     return Error{Code::kNotFound, "no such file: " + std::string(name)};
   }
   if (found == now_.end()) {
-    COFFER_TRY(change_names({folder_of(name), "", std::string(name), std::make_shared<Inode>()}));
+    COFFER_TRY(change_names("make", {folder_of(name), "", std::string(name), std::make_shared<Inode>()}));
     found = find_file(name);
   } else {
-    COFFER_TRY(enter(Counted::kEveryCall, /*writes=*/false).status);
+    COFFER_TRY(enter(Counted::kEveryCall, /*writes=*/false, "open", name).status);
   }
-  return std::unique_ptr<DiskFile>(std::make_unique<SimulatedFile>(*this, found->second));
+  return std::unique_ptr<DiskFile>(std::make_unique<SimulatedFile>(*this, name, found->second));
 }
 
 Status SimulatedDisk::remove(std::string_view name) {
   const std::lock_guard lock(mutex_);
   if (find_file(name) == now_.end()) return Error{Code::kNotFound, "no such file: " + std::string(name)};
-  return change_names({folder_of(name), std::string(name), "", nullptr});
+  return change_names("remove", {folder_of(name), std::string(name), "", nullptr});
 }
 
 Status SimulatedDisk::rename(std::string_view from, std::string_view to) {
@@ -224,18 +255,18 @@ Status SimulatedDisk::rename(std::string_view from, std::string_view to) {
   if (found == now_.end()) return Error{Code::kNotFound, "no such file: " + std::string(from)};
   // Renames between folders would need one change that two folders make durable.
   assert(folder_of(from) == folder_of(to));
-  return change_names({folder_of(from), std::string(from), std::string(to), found->second});
+  return change_names("rename", {folder_of(from), std::string(from), std::string(to), found->second});
 }
 
 Status SimulatedDisk::make_folder(std::string_view name) {
   const std::lock_guard lock(mutex_);
-  if (has_folder(name)) return enter(Counted::kEveryCall, /*writes=*/false).status;
-  return change_names({folder_of(name), "", std::string(name), nullptr});
+  if (has_folder(name)) return enter(Counted::kEveryCall, /*writes=*/false, "make folder", name).status;
+  return change_names("make folder", {folder_of(name), "", std::string(name), nullptr});
 }
 
 Result<std::vector<std::string>> SimulatedDisk::list(std::string_view folder) {
   const std::lock_guard lock(mutex_);
-  COFFER_TRY(enter(Counted::kEveryCall, /*writes=*/false).status);
+  COFFER_TRY(enter(Counted::kEveryCall, /*writes=*/false, "list", folder).status);
   if (!has_folder(folder)) return Error{Code::kNotFound, "no such folder: " + std::string(folder)};
   std::vector<std::string> names;
   for (const auto& [name, inode] : now_) {
@@ -246,7 +277,10 @@ Result<std::vector<std::string>> SimulatedDisk::list(std::string_view folder) {
 
 Status SimulatedDisk::sync_folder(std::string_view folder) {
   const std::lock_guard lock(mutex_);
-  COFFER_TRY(enter(Counted::kChanges, /*writes=*/false).status);
+  const Verdict verdict = enter(Counted::kChanges, /*writes=*/false, "sync folder", folder);
+  const std::string one(folder);
+  if (verdict.failed_here && running_) settle_names(&one, random_);
+  COFFER_TRY(verdict.status);
   for (const NameChange& change : pending_) {
     if (change.folder == folder) apply(change, durable_);
   }
@@ -256,7 +290,14 @@ Status SimulatedDisk::sync_folder(std::string_view folder) {
 
 Status SimulatedDisk::sync_all() {
   const std::lock_guard lock(mutex_);
-  COFFER_TRY(enter(Counted::kChanges, /*writes=*/false).status);
+  const Verdict verdict = enter(Counted::kChanges, /*writes=*/false, "sync all", "");
+  if (verdict.failed_here && running_) {
+    settle_names(nullptr, random_);
+    for (const auto& [name, inode] : now_) {
+      if (inode != nullptr) settle(*inode, random_);
+    }
+  }
+  COFFER_TRY(verdict.status);
   for (const NameChange& change : pending_) apply(change, durable_);
   pending_.clear();
   for (const auto& [name, inode] : now_) {
@@ -269,7 +310,7 @@ Status SimulatedDisk::sync_all() {
 
 Result<Disk::Space> SimulatedDisk::space() {
   const std::lock_guard lock(mutex_);
-  COFFER_TRY(enter(Counted::kEveryCall, /*writes=*/false).status);
+  COFFER_TRY(enter(Counted::kEveryCall, /*writes=*/false, "space", "").status);
   const std::uint64_t left = capacity_ - std::min(capacity_, used());
   return Space{capacity_, left, left};
 }
@@ -285,18 +326,14 @@ void SimulatedDisk::kill() {
   running_ = false;
 }
 
-void SimulatedDisk::crash(std::uint64_t seed) {
+void SimulatedDisk::crash(std::uint64_t seed, Keep keep) {
   const std::lock_guard lock(mutex_);
   running_ = false;
   Random random(seed);
-  std::set<std::string> stopped;  // in each folder the journal keeps a beginning of the changes
-  for (const NameChange& change : pending_) {
-    if (stopped.contains(change.folder)) continue;
-    if (by_chance(70, random)) {
-      apply(change, durable_);
-    } else {
-      stopped.insert(change.folder);
-    }
+  switch (keep) {
+    case Keep::kNothing: break;
+    case Keep::kEverything: durable_ = now_; break;
+    case Keep::kRandomPart: settle_names(nullptr, random); break;
   }
   pending_.clear();
   const auto lost = [&](const std::string& name) {
@@ -308,7 +345,12 @@ void SimulatedDisk::crash(std::uint64_t seed) {
   now_ = durable_;
   for (const auto& [name, inode] : now_) {
     if (inode == nullptr) continue;
-    settle(*inode, random);
+    switch (keep) {
+      case Keep::kNothing: break;
+      case Keep::kEverything: inode->durable = inode->now; break;
+      case Keep::kRandomPart: settle(*inode, random); break;
+    }
+    inode->pending.clear();
     inode->now = inode->durable;
     inode->blocks.clear();
     for (std::uint64_t block = 0; block * kBlock < inode->now.size(); ++block) inode->blocks.insert(block);
@@ -320,6 +362,11 @@ void SimulatedDisk::start() {
   ++epoch_;
   running_ = true;
   fault_at_.reset();
+}
+
+bool SimulatedDisk::is_off() const {
+  const std::lock_guard lock(mutex_);
+  return !running_;
 }
 
 void SimulatedDisk::fail_at(std::uint64_t n, Fault fault, Counted counted) {
@@ -340,6 +387,11 @@ bool SimulatedDisk::fault_happened() const {
   return fault_happened_;
 }
 
+std::string SimulatedDisk::fault_place() const {
+  const std::lock_guard lock(mutex_);
+  return fault_place_;
+}
+
 std::uint64_t SimulatedDisk::calls(Counted counted) const {
   const std::lock_guard lock(mutex_);
   return counted == Counted::kChanges ? changes_ : calls_;
@@ -348,6 +400,36 @@ std::uint64_t SimulatedDisk::calls(Counted counted) const {
 void SimulatedDisk::set_capacity(std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   capacity_ = bytes;
+}
+
+// Files that several names or states share are shared in the image too.
+SimulatedDisk::Image::Image(const Names& now_in, const Names& durable_in, const std::vector<NameChange>& pending_in)
+    : now(now_in), durable(durable_in), pending(pending_in) {
+  std::map<const Inode*, std::shared_ptr<Inode>> copies;
+  const auto copy = [&](std::shared_ptr<Inode>& inode) {
+    if (inode == nullptr) return;
+    auto& made = copies[inode.get()];
+    if (made == nullptr) made = std::make_shared<Inode>(*inode);
+    inode = made;
+  };
+  for (auto& [name, inode] : now) copy(inode);
+  for (auto& [name, inode] : durable) copy(inode);
+  for (NameChange& change : pending) copy(change.inode);
+}
+
+std::shared_ptr<const SimulatedDisk::Image> SimulatedDisk::image() const {
+  const std::lock_guard lock(mutex_);
+  return std::shared_ptr<const Image>(new Image(now_, durable_, pending_));
+}
+
+void SimulatedDisk::put_back(const Image& image) {
+  const std::lock_guard lock(mutex_);
+  ++epoch_;
+  running_ = true;
+  Image copy(image.now, image.durable, image.pending);
+  now_ = std::move(copy.now);
+  durable_ = std::move(copy.durable);
+  pending_ = std::move(copy.pending);
 }
 
 SimulatedDisk::Snapshot SimulatedDisk::snapshot() const {

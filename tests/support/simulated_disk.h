@@ -32,13 +32,21 @@ class SimulatedDisk final : public Disk {
   Status sync_all() override;
   Result<Space> space() override;
 
+  // What a power cut keeps of that which no sync covers.
+  enum class Keep {
+    kNothing,
+    kEverything,
+    kRandomPart  // torn and reordered, by the seed
+  };
   void kill();                     // the process ends: what was written stays
-  void crash(std::uint64_t seed);  // the power goes: what was synced stays, and a random part of the rest
+  void crash(std::uint64_t seed, Keep keep = Keep::kRandomPart);  // the power goes: what was synced stays
   void start();
+  bool is_off() const;
 
   enum class Fault {
-    kIo,       // the call fails and has no effect; a failed sync loses a random part of what it was to keep
+    kIo,       // the call fails and has no effect; a failed sync loses a random part of what it was to keep, for good
     kNoSpace,  // as kIo, for calls that write, else kIo
+    kShort,    // a write leaves its beginning, of random length, and fails with kNoSpace; else as kIo
     kTorn,     // a write leaves a random part of its sectors and fails with kIo; else as kIo
     kPowerOff  // a write is torn, and from then on every call fails until crash(), start()
   };
@@ -50,8 +58,16 @@ class SimulatedDisk final : public Disk {
   void fail_at(std::uint64_t n, Fault fault, Counted counted = Counted::kChanges);
   void fail_never();
   bool fault_happened() const;  // since the last fail_at
+  std::string fault_place() const;  // the call that failed: its verb and the file, as "pwrite coffer.db"
   std::uint64_t calls(Counted counted = Counted::kChanges) const;
+  // From now on every call is counted there, by its verb and file as fault_place() has them.
+  void count_places(std::map<std::string, std::uint64_t>* counts) { places_ = counts; }
   void set_capacity(std::uint64_t bytes);  // then kNoSpace; counted in blocks of 4096
+
+  // Everything there is, what is not synced included. Taking and putting back one makes dead handles of all others.
+  class Image;
+  std::shared_ptr<const Image> image() const;
+  void put_back(const Image& image);
 
   // All names with '/' and their bytes, as a reader sees them now.
   using Snapshot = std::map<std::string, Bytes>;
@@ -90,16 +106,18 @@ class SimulatedDisk final : public Disk {
   // The fate of one call. torn: a write leaves a random part of itself before it fails.
   struct Verdict {
     Status status;
-    bool failed_here = false, torn = false;
+    bool failed_here = false;
+    enum class Left { kNothing, kBeginning, kSomeSectors } left = Left::kNothing;  // of a write
   };
-  Verdict enter(Counted kind, bool writes);
-  Status change_names(NameChange change);
+  Verdict enter(Counted kind, bool writes, const char* verb, std::string_view name);
+  Status change_names(const char* verb, NameChange change);
   static void apply(const NameChange& change, Names& names);
   static void apply(const Change& change, Bytes& bytes);
   // As apply, but every sector by chance; the pieces that made it, for the file's pending changes.
   static std::vector<Change> apply_part(const Change& change, Bytes& bytes, unsigned percent, Random& random);
-  Status change_file(Inode& inode, Change change, bool occupies);
-  Status sync_file(Inode& inode);
+  Status change_file(const char* verb, std::string_view name, Inode& inode, Change change, bool occupies);
+  Status sync_file(Inode& inode, std::string_view name);
+  void settle_names(const std::string* folder, Random& random);
   static void settle(Inode& inode, Random& random);
   Names::const_iterator find_file(std::string_view name) const;
   bool has_folder(std::string_view name) const;
@@ -116,7 +134,18 @@ class SimulatedDisk final : public Disk {
   Fault fault_ = Fault::kIo;
   Counted fault_counted_ = Counted::kChanges;
   bool fault_happened_ = false;
+  std::string fault_place_;
+  std::map<std::string, std::uint64_t>* places_ = nullptr;
   std::uint64_t capacity_ = std::uint64_t{1} << 40;
+};
+
+class SimulatedDisk::Image {
+ public:
+ private:
+  friend class SimulatedDisk;
+  Image(const Names& now, const Names& durable, const std::vector<NameChange>& pending);
+  Names now, durable;
+  std::vector<NameChange> pending;
 };
 
 }  // namespace coffer::testing
