@@ -42,7 +42,7 @@ class ModelRun {
     }
     if (auto synced = rig_.store().sync_all(); !synced) return "the last sync: " + synced.error().message;
     rig_.reopen();
-    if (auto wrong = difference(tree_.model, rig_.store(), "bucket"); !wrong.empty()) return "at the end: " + wrong;
+    if (auto wrong = difference(tree_.model, rig_, "bucket"); !wrong.empty()) return "at the end: " + wrong;
     const auto report = fsck(rig_.catalog(), rig_.disk, rig_.keyring(), StoreRig::principal(), [](auto, auto) {});
     if (!report) return "fsck: " + report.error().message;
     return report->damage.empty() ? "" : "fsck: " + report->damage.front();
@@ -66,7 +66,7 @@ class ModelRun {
         const auto done = rig_.store().collect_garbage();
         return done.ok() ? "" : done.error().message;
       }
-      case 9: tree_.last = "compare"; return difference(tree_.model, rig_.store(), "bucket");
+      case 9: tree_.last = "compare"; return difference(tree_.model, rig_, "bucket");
       default: break;
     }
     const auto done = tree_.step();
@@ -100,7 +100,8 @@ class ModelRun {
     if (kind == 2) rule.algorithm = SseAlgorithm::kAwsKms, rule.bucket_key_enabled = true;
     if (kind == 3) rule.algorithm = SseAlgorithm::kAwsKmsDsse;
     if (kind == 3 && !StoreRig::suite().can_double()) return "";
-    const auto done = rig_.store().put_rule(*BucketName::parse("bucket"), rule);
+    const auto done = tree_.put_rule(rule);
+    if (done) history_.push_back(tree_.model);
     committed_ = synced_ = history_.size() - 1;
     return done.ok() ? "" : done.error().message;
   }
@@ -126,7 +127,7 @@ class ModelRun {
     if (auto opened = rig_.try_open(); !opened) return "opening: " + opened.error().message;
     std::string first_wrong;
     for (auto at = history_.size(); at-- > oldest;) {
-      const auto wrong = difference(history_[at], rig_.store(), "bucket");
+      const auto wrong = difference(history_[at], rig_, "bucket");
       if (wrong.empty()) {
         tree_.model = history_[at];
         history_.resize(at + 1);
@@ -180,7 +181,7 @@ class FaultRun {
     rig.disk.fail_never();
     const bool dead = fault == testing::SimulatedDisk::Fault::kPowerOff && happened;
     if (!dead && !rig.store().poisoned()) {
-      if (auto wrong = difference(tree.model, rig.store(), "bucket"); !wrong.empty()) return "still running: " + wrong;
+      if (auto wrong = difference(tree.model, rig, "bucket"); !wrong.empty()) return "still running: " + wrong;
       if (auto synced = rig.store().sync_all(); !synced) return "syncing again: " + synced.error().message;
       since_sync = {tree.model};
     }
@@ -188,7 +189,7 @@ class FaultRun {
     if (auto opened = rig.try_open(); !opened) return "opening: " + opened.error().message;
     std::string wrong;
     for (const auto& model : since_sync) {
-      wrong = difference(model, rig.store(), "bucket");
+      wrong = difference(model, rig, "bucket");
       if (wrong.empty()) return "";
     }
     return "no state since the last sync fits; the newest: " + wrong;

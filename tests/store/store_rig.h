@@ -13,19 +13,25 @@
 #include "store/catalog.h"
 #include "store/chunk_map.h"
 #include "store/store.h"
+#include "tests/support/faulty_kms.h"
 #include "tests/support/simulated_disk.h"
 
 namespace coffer::testing {
 
-// A whole store on a disk in memory: it can be closed, killed, cut off from power, and opened again.
+// A whole store on a disk in memory: it can be closed, killed, cut off from power, and opened again. All rigs have the
+// same root key, so that one can open what another left on its disk.
 class StoreRig {
  public:
-  explicit StoreRig(std::uint64_t seed = 1) : disk(seed), keys_(Key::random(), StoreId{1, 2, 3}) {
+  explicit StoreRig(std::uint64_t seed = 1) : disk(seed), keys_(root_key(), StoreId{1, 2, 3}) {
     EXPECT_TRUE(disk.make_folder("objects").ok());
     for (std::uint64_t low = 0; low < 256; ++low) EXPECT_TRUE(disk.make_folder(data_file_folder(low)).ok());
     EXPECT_TRUE(disk.sync_all().ok());
     catalog_ = *Catalog::create(disk, keys_, suite(), realm(), boot());
     finish_opening();
+  }
+  // Not opened yet. boot: another one than that of the store on the disk means that the power was off in between.
+  StoreRig(const SimulatedDisk::Image& image, int boot) : keys_(root_key(), StoreId{1, 2, 3}), boots_(boot) {
+    disk.put_back(image);
   }
   ~StoreRig() { drop(); }
 
@@ -41,14 +47,18 @@ class StoreRig {
   LocalKms& kms() { return *kms_; }
   Keyring& keyring() { return *keyring_; }
   BucketKeys& bucket_keys() { return *bucket_keys_; }
+  FaultyKms& kms_calls() { return kms_calls_; }
+  int boots() const { return boots_; }
 
   void drop() {
     store_.reset();
+    kms_calls_.stand_before(nullptr);
     keyring_.reset();
     bucket_keys_.reset();
     kms_.reset();
     catalog_.reset();
   }
+  bool is_open() const { return store_ != nullptr; }
   Status try_open() {
     auto catalog = Catalog::open(disk, keys_, suite(), boot());
     if (!catalog) return std::move(catalog).error();
@@ -81,6 +91,7 @@ class StoreRig {
   ManualClock clock;
 
  private:
+  static Key root_key() { return Key::copy_of(Bytes(Key::kSize, 7)); }
   std::string boot() const { return "boot " + std::to_string(boots_); }
   void finish_opening() {
     const auto opened = try_finish_opening();
@@ -88,14 +99,16 @@ class StoreRig {
   }
   Status try_finish_opening() {
     COFFER_ASSIGN(kms_, LocalKms::open(keys_, suite(), *catalog_, clock, realm()));
-    bucket_keys_ = std::make_unique<BucketKeys>(*kms_, suite(), clock);
-    keyring_ = std::make_unique<Keyring>(keys_, suite(), *kms_, *bucket_keys_);
+    kms_calls_.stand_before(kms_.get());
+    bucket_keys_ = std::make_unique<BucketKeys>(kms_calls_, suite(), clock);
+    keyring_ = std::make_unique<Keyring>(keys_, suite(), kms_calls_, *bucket_keys_);
     COFFER_ASSIGN(store_, Store::open(*catalog_, disk, *keyring_, clock, log_nowhere(), principal()));
     return {};
   }
 
   KeySchedule keys_;
   int boots_ = 1;
+  FaultyKms kms_calls_;
   std::unique_ptr<Catalog> catalog_;
   std::unique_ptr<LocalKms> kms_;
   std::unique_ptr<BucketKeys> bucket_keys_;
