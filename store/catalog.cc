@@ -74,18 +74,26 @@ Result<std::unique_ptr<Catalog>> Catalog::open(Disk& disk, const KeySchedule& ke
 
 std::mutex& Catalog::mutex() { return state_->mutex; }
 SealedDatabase& Catalog::database() { return *state_->database; }
+Result<CommitPoint> Catalog::commit(SealedDatabase::DataSynced data_synced) {
+  auto done = state_->database->commit(data_synced);
+  if (!done && state_->database->is_transaction_lost()) state_->statements.poison();
+  return done;
+}
+bool Catalog::is_lost() const { return state_->statements.lost(); }
 
 Status Catalog::verify_files() { return verify_sealed_files(state_->disk, state_->keys, state_->suite); }
 
 Catalog::Savepoint::Savepoint(Catalog& catalog) : catalog_(catalog) {
   auto& state = *catalog_.state_;
-  open_ = state.query("SAVEPOINT verb").run().ok();
+  // To SQLite a savepoint outside of a transaction begins one.
+  open_ = !state.statements.lost() && state.query("SAVEPOINT verb").run().ok();
   if (!open_) state.statements.poison();
 }
 
 Catalog::Savepoint::~Savepoint() {
   if (!open_) return;
   auto& state = *catalog_.state_;
+  if (state.statements.lost()) return;
   bool back = state.query("ROLLBACK TO verb").run().ok() && state.query("RELEASE verb").run().ok();
   if (!back) state.statements.poison();
 }

@@ -42,6 +42,10 @@ class Catalog final : public KmsRecords {
 
   std::mutex& mutex();
   SealedDatabase& database();
+  // The open transaction is gone, and with it all since the last commit. Verbs that write say kPoisoned from then on, those
+  // that read show the last commit. mutex() need not be held.
+  bool is_lost() const;
+  Result<CommitPoint> commit(SealedDatabase::DataSynced data_synced);  // of database(); its failure may be the loss
 
   // All that is written between its making and keep() or its end: kept, or taken back.
   class Savepoint {

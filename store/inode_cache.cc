@@ -54,6 +54,14 @@ void InodeCache::remove_locked(InodeNumber ino) {
   cells_.erase(known);
 }
 
+void InodeCache::forget_all() {
+  std::lock_guard lock(mutex_);
+  for (const auto& [ino, cell] : cells_) cell->removed = true;
+  cells_.clear();
+  recent_.clear();
+  dirty_.clear();
+}
+
 Inode InodeCache::read(const Handle& handle) const {
   std::lock_guard lock(mutex_);
   return handle->inode;

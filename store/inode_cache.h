@@ -30,6 +30,7 @@ class InodeCache {
   std::optional<Inode> find(InodeNumber ino);  // only if it is in memory
   Handle insert_locked(const Inode& inode);    // the catalog has just been given it
   void remove_locked(InodeNumber ino);         // the catalog has just removed it
+  void forget_all();                           // the catalog lost what is here; references stay
 
   Inode read(const Handle& handle) const;
   // `change` is called with the live inode under the cache's lock.

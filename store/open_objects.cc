@@ -36,6 +36,12 @@ void OpenObjects::remove(InodeNumber ino) {
   objects_.erase(found);
 }
 
+void OpenObjects::forget_all() {
+  std::lock_guard lock(mutex_);
+  objects_.clear();
+  recent_.clear();
+}
+
 // References are taken under this lock, or copied from one that lives: one alone means that nobody else can get at the object.
 void OpenObjects::evict() {
   for (std::size_t i = 0; i < kEvictionLook && objects_.size() > kOpenObjectsCached; ++i) {

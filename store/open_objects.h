@@ -17,6 +17,7 @@ class OpenObjects {
   std::shared_ptr<OpenObject> find(InodeNumber ino);
   void put(std::shared_ptr<OpenObject> object);  // Catalog::mutex() is held, so that two loads give one identity
   void remove(InodeNumber ino);
+  void forget_all();
   std::vector<std::shared_ptr<OpenObject>> all() const;
   std::size_t size() const;
 

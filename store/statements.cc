@@ -97,12 +97,21 @@ Status Statements::script(SqlText sql) {
 }
 
 std::pair<sqlite3_stmt*, Status> Statements::prepared(const char* text) {
-  if (lost_) return {nullptr, Error{Code::kPoisoned, "the catalog lost its open transaction; mount the store again"}};
   auto& statement = prepared_[text];
-  if (statement != nullptr) return {statement, {}};
-  int code = sqlite3_prepare_v3(database_.connection(), text, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
-  if (code != SQLITE_OK) return {nullptr, failure(code)};
+  if (statement == nullptr) {
+    int code = sqlite3_prepare_v3(database_.connection(), text, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+    if (code != SQLITE_OK) return {nullptr, failure(code)};
+  }
+  // Outside of a transaction a write would be a commit of its own.
+  if (lost_ && sqlite3_stmt_readonly(statement) == 0)
+    return {nullptr, Error{Code::kPoisoned, "the catalog lost its open transaction; mount the store again"}};
   return {statement, {}};
+}
+
+void Statements::poison() {
+  lost_ = true;
+  if (database_.is_transaction_lost()) return;
+  sqlite3_exec(database_.connection(), "ROLLBACK", nullptr, nullptr, nullptr);
 }
 
 Error Statements::failure(int code) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cassert>
 #include <concepts>
 #include <optional>
@@ -81,7 +82,7 @@ class Query {
 };
 
 // The prepared statements of one connection, kept until it closes, and its errors in our words. Once SQLite has lost
-// the open transaction by itself, every query answers kPoisoned.
+// the open transaction by itself, what writes answers kPoisoned, and what reads shows the last commit.
 class Statements {
  public:
   explicit Statements(SealedDatabase& database) : database_(database) {}
@@ -97,7 +98,9 @@ class Statements {
 
   Status script(SqlText sql);  // many statements, none with arguments or rows; not kept
 
-  void poison() { lost_ = true; }  // a savepoint that could not begin or end: what follows could not be taken back
+  // A savepoint that could not begin or end: what was half done goes, with all since the last commit.
+  void poison();
+  bool lost() const { return lost_; }  // may be asked without the connection's lock
 
  private:
   friend class Query;
@@ -106,7 +109,7 @@ class Statements {
 
   SealedDatabase& database_;
   std::unordered_map<const char*, sqlite3_stmt*> prepared_;
-  bool lost_ = false;
+  std::atomic<bool> lost_{false};
 };
 
 }  // namespace coffer

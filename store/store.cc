@@ -93,19 +93,28 @@ Status Store::State::sweep_files() {
   return {};
 }
 
-Status Store::State::ready() const {
+Status Store::State::ready() {
+  if (catalog.is_lost()) poison({Code::kPoisoned, "the catalog lost its open transaction"});
   if (!is_poisoned) return {};
   std::lock_guard lock(poison_mutex);
   return Error{Code::kPoisoned, "the store stopped at an earlier failure: " + poison_reason};
 }
 
 void Store::State::poison(const Error& why) {
+  if (catalog.is_lost()) follow_catalog();
   {
     std::lock_guard lock(poison_mutex);
     if (is_poisoned.exchange(true)) return;
     poison_reason = why.message;
   }
   log(LogLevel::kError, "the store can promise nothing any more and refuses changes: " + why.message);
+}
+
+// What is in memory and in no commit would otherwise be read with what the last commit says of the rest.
+void Store::State::follow_catalog() {
+  if (has_followed_catalog.exchange(true)) return;
+  objects.forget_all();
+  inodes.forget_all();
 }
 
 Status Store::State::claim_space(std::uint64_t bytes) {
@@ -141,7 +150,7 @@ Result<Usage> Store::usage() {
   return usage;
 }
 
-bool Store::poisoned() const { return state_->is_poisoned; }
+bool Store::poisoned() const { return state_->is_poisoned || state_->catalog.is_lost(); }
 bool Store::dirty() const { return state_->changes != state_->durable_changes; }
 
 Store::CommitState Store::commit_state() const {

@@ -93,7 +93,7 @@ Result<Store::State::Frozen> Store::State::commit_frozen(Commit kind, DataFiles:
   SealedDatabase::DataSynced data_synced;
   data_synced.up_to = synced;
   data_synced.this_commit = whole;
-  COFFER_ASSIGN(frozen.point, catalog.database().commit(data_synced));
+  COFFER_ASSIGN(frozen.point, catalog.commit(data_synced));
   if (whole) synced = frozen.point;
   committed_changes = frozen.changes;
   if (kind == Commit::kRound && !whole && pin_next.exchange(false)) COFFER_TRY(catalog.database().pin());

@@ -61,8 +61,9 @@ struct Store::State {
   Status start();
   Status sweep();
   Status sweep_files();
-  Status ready() const;  // kPoisoned once an earlier failure took the promises away
+  Status ready();  // kPoisoned once an earlier failure took the promises away
   void poison(const Error& why);
+  void follow_catalog();  // once it lost its transaction, memory goes back to the last commit too
   // Passes a verb's result on; a lost transaction poisons.
   template <class T>
   Result<T> checked(Result<T> result) {
@@ -93,7 +94,7 @@ struct Store::State {
     return checked(verb());
   }
 
-  std::atomic<bool> is_poisoned{false};
+  std::atomic<bool> is_poisoned{false}, has_followed_catalog{false};
   mutable std::mutex poison_mutex;
   std::string poison_reason;
   std::mutex space_mutex;

@@ -670,15 +670,27 @@ TEST_F(CatalogTest, WhatWasNotCommittedIsGoneAfterReopening) {
   EXPECT_EQ(*catalog_->number("pending"), 0U);
 }
 
-TEST_F(CatalogTest, ALostTransactionPoisons) {
+TEST_F(CatalogTest, ALostTransactionRefusesWritesAndReadsShowTheLastCommit) {
+  ASSERT_TRUE(catalog_->set_number("n", 1).ok());
+  commit();
+  ASSERT_TRUE(catalog_->set_number("n", 2).ok());
+  EXPECT_FALSE(catalog_->is_lost());
   {
     Catalog::Savepoint savepoint(*catalog_);
     plant("ROLLBACK");
     EXPECT_EQ(savepoint.keep().code(), Code::kPoisoned);
   }
-  EXPECT_EQ(catalog_->inode(kRootInode).code(), Code::kPoisoned);
-  EXPECT_EQ(catalog_->set_number("n", 1).code(), Code::kPoisoned);
-  EXPECT_EQ(catalog_->load_keys().code(), Code::kPoisoned);
+  EXPECT_TRUE(catalog_->is_lost());
+  EXPECT_EQ(catalog_->number("n").value(), 1u);
+  EXPECT_TRUE(catalog_->inode(kRootInode).ok());
+  EXPECT_EQ(catalog_->set_number("n", 3).code(), Code::kPoisoned);
+  {
+    Catalog::Savepoint savepoint(*catalog_);
+    EXPECT_EQ(catalog_->set_number("n", 4).code(), Code::kPoisoned);
+    EXPECT_EQ(savepoint.keep().code(), Code::kPoisoned);
+  }
+  EXPECT_EQ(catalog_->commit({}).code(), Code::kPoisoned);
+  EXPECT_EQ(catalog_->number("n").value(), 1u);
 }
 
 // --- damage below ---

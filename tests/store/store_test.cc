@@ -518,6 +518,49 @@ TEST_F(StoreTest, FailedSyncPoisonsAndReadsGoOn) {
   expect_content(ino, bytes);
 }
 
+// A file small enough for the catalog has its bytes there alone.
+TEST_F(StoreTest, AfterACommitThatFailedReadsShowTheLastCommit) {
+  const auto changed = create("changed"), kept = create("kept");
+  const auto old_bytes = some_bytes(3000, 1), large = some_bytes(3 * kChunkSize, 2);
+  put(changed, old_bytes);
+  put(kept, large);
+  ASSERT_TRUE(store().commit_soon().ok());
+  put(changed, some_bytes(3000, 3));
+  put(kept, some_bytes(3 * kChunkSize, 4));
+  create("never committed");
+  // Its data first, then the log.
+  for (std::uint64_t n = 1; !store().poisoned(); ++n) {
+    rig.disk.fail_at(n, testing::SimulatedDisk::Fault::kIo);
+    EXPECT_FALSE(store().commit_soon().ok());
+    ASSERT_LT(n, 10u);
+  }
+  EXPECT_EQ(code_of(store().sync_all()), Code::kPoisoned);
+  expect_content(changed, old_bytes);
+  expect_content(kept, large);
+  EXPECT_EQ(find("never committed"), 0u);
+  rig.reopen();
+  expect_content(changed, old_bytes);
+  expect_content(kept, large);
+}
+
+TEST_F(StoreTest, AReadErrorInTheCatalogPoisonsAndReadsGoOn) {
+  for (int i = 0; i < 200; ++i) put(create("f" + std::to_string(i)), some_bytes(3000, i));
+  ASSERT_TRUE(store().finish().ok());
+  rig.reopen();
+  create("not committed");
+  bool failed = false;
+  for (int i = 0; i < 200 && !failed; ++i) {
+    rig.disk.fail_at(1, testing::SimulatedDisk::Fault::kIo, testing::SimulatedDisk::Counted::kEveryCall);
+    failed = find("f" + std::to_string(i)) == 0;
+  }
+  ASSERT_TRUE(failed) << "nothing of the catalog was left to read";
+  rig.disk.fail_never();
+  EXPECT_TRUE(store().poisoned());
+  EXPECT_EQ(store().create(bucket, "g", kFileAttributes).code(), Code::kPoisoned);
+  for (int i = 0; i < 200; ++i) expect_content(find("f" + std::to_string(i)), some_bytes(3000, i));
+  EXPECT_EQ(find("not committed"), 0u);
+}
+
 TEST_F(StoreTest, CheckpointKeepsEverything) {
   const auto ino = create("f");
   for (std::uint64_t i = 0; i < 3000; ++i) {
