@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+
+namespace coffer::testing {
+
+// How much of a long enumeration runs: all of it under COFFER_LONG=1; every `usual`-th case in ./check; and where
+// COFFER_SEEDS says that a sanitizer makes everything ten times slower, every `usual * 12`-th.
+inline std::uint64_t stride(std::uint64_t usual) {
+  const char* long_run = std::getenv("COFFER_LONG");
+  if (long_run != nullptr && long_run[0] == '1') return 1;
+  return std::getenv("COFFER_SEEDS") != nullptr ? usual * 12 : usual;
+}
+
+}  // namespace coffer::testing
