@@ -1,0 +1,163 @@
+"""Power cuts of the file system below the store: ext4 and xfs on loop devices, shut down without their log (XFS_IOC_GOINGDOWN)."""
+
+import fcntl
+import os
+import random
+import shutil
+import struct
+import tempfile
+import unittest
+
+from mounted import LONG, MountTest, Scratch, content, main, read_file, run, wait_for, write_file
+
+GOINGDOWN = 0x8004587D  # _IOR('X', 125, __u32), of both file systems
+NO_LOG_FLUSH = struct.pack("I", 2)
+ROUNDS = int(os.environ.get("COFFER_CUT_ROUNDS", "1000" if LONG else "20"))
+
+
+def fsync(path):
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+class PowerCut:
+    """Of each file system; the store is the only thing on it."""
+
+    mkfs = ()
+    clean_at_end = True
+
+    def setUp(self):
+        if not shutil.which(self.mkfs[0]):
+            self.skipTest(f"no {self.mkfs[0]}: install xfsprogs and e2fsprogs")
+        self.folder = tempfile.mkdtemp(prefix="coffer-")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.image, self.below = os.path.join(self.folder, "image"), os.path.join(self.folder, "below")
+        with open(self.image, "wb") as file:
+            file.truncate(400 << 20)
+        run([*self.mkfs, self.image])
+        os.mkdir(self.below)
+        mounted = run(["mount", "-o", "loop", self.image, self.below], code=None)
+        if mounted.returncode != 0:
+            if os.environ.get("CI") == "true" and os.path.exists("/dev/loop-control"):
+                self.fail(f"loop devices are there, and the mount fails: {mounted.stderr}")
+            self.skipTest(f"no loop mount: {mounted.stderr.strip()}")
+        self.addCleanup(self.unmount_below)
+        self.at = Scratch(parent=self.below)
+        self.addCleanup(self.at.close)
+        outside = os.path.join(self.folder, "mnt")  # a mount point on the file system that is cut would hold it
+        os.mkdir(outside)
+        self.at.dir = outside
+        self.at.init().mount()
+
+    def unmount_below(self):
+        wait_for(lambda: run(["umount", self.below], code=None).returncode == 0, "the disk below to unmount")
+
+    def cut(self):
+        """The power goes, and comes back."""
+        fd = os.open(self.below, os.O_RDONLY)
+        fcntl.ioctl(fd, GOINGDOWN, NO_LOG_FLUSH)
+        os.close(fd)
+        self.at.kill()
+        self.unmount_below()
+        run(["mount", "-o", "loop", self.image, self.below])
+        self.at.mount()
+
+    def test_the_cut_takes_what_was_not_synced(self):
+        write_file(f"{self.below}/plain", content(1, 50_000))
+        self.cut()
+        self.assertFalse(os.path.exists(f"{self.below}/plain") and read_file(f"{self.below}/plain"),
+                         "nothing is lost: what the other tests show says nothing")
+
+    def test_an_fsynced_mkdir_is_kept(self):
+        bucket = self.at.bucket("bucket")
+        os.mkdir(f"{bucket}/sub")
+        fsync(bucket)
+        self.cut()
+        self.assertEqual(os.listdir(bucket), ["sub"])
+        write_file(f"{bucket}/new", b"the parent takes new files")
+
+    def test_a_file_fsynced_with_its_directory_is_kept(self):
+        bucket = self.at.bucket("bucket")
+        write_file(f"{bucket}/f", content(1, 50_000), sync=True)
+        fsync(bucket)
+        self.cut()
+        self.assertEqual(read_file(f"{bucket}/f"), content(1, 50_000))
+
+    def test_a_rename_over_a_file_is_kept_after_fsync_of_the_directory(self):
+        bucket = self.at.bucket("bucket")
+        write_file(f"{bucket}/g", content(1, 50_000), sync=True)
+        write_file(f"{bucket}/tmp", content(2, 50_000), sync=True)
+        os.rename(f"{bucket}/tmp", f"{bucket}/g")
+        fsync(bucket)
+        self.cut()
+        self.assertEqual(os.listdir(bucket), ["g"])
+        self.assertEqual(read_file(f"{bucket}/g"), content(2, 50_000))
+
+    def test_a_file_in_a_new_directory_is_kept(self):
+        bucket = self.at.bucket("bucket")
+        os.mkdir(f"{bucket}/s")
+        write_file(f"{bucket}/s/f", content(1, 50_000), sync=True)
+        fsync(f"{bucket}/s")
+        fsync(bucket)
+        self.cut()
+        self.assertEqual(read_file(f"{bucket}/s/f"), content(1, 50_000))
+
+    def test_random_workloads_keep_what_was_fsynced(self):
+        # The expected state is kept here, outside the store: name -> seed and size, after each operation since the last fsync.
+        seed = int(os.environ.get("COFFER_SEED", random.randrange(10**6)))
+        print(f"{self.id()}: seed {seed}, {ROUNDS} power cuts", flush=True)
+        chance = random.Random(seed)
+        bucket = self.at.bucket("bucket")
+        states = [{}]  # from the last fsync on
+        for round_ in range(ROUNDS):
+            for _ in range(chance.randrange(1, 25)):
+                now = dict(states[-1])
+                name = f"f{chance.randrange(8)}"
+                path, choice = f"{bucket}/{name}", chance.randrange(8)
+                if choice < 4:
+                    # Under another name first: a file is never seen half written.
+                    made = (chance.randrange(10**9), chance.choice((0, 100, 8000, 9000, 40_000, 300_000)))
+                    write_file(f"{bucket}/.new", content(*made))
+                    states.append({**now, ".new": made})
+                    os.rename(f"{bucket}/.new", path)
+                    now[name] = made
+                elif choice == 4 and name in now:
+                    os.unlink(path)
+                    del now[name]
+                elif choice == 5 and name in now:
+                    other = f"f{chance.randrange(8)}"
+                    os.rename(path, f"{bucket}/{other}")
+                    now[other] = now.pop(name)
+                elif choice == 6:
+                    fsync(bucket if chance.randrange(2) or name not in now else path)
+                    states = [now]
+                    continue
+                states.append(now)
+            self.cut()
+            found = {name: read_file(f"{bucket}/{name}") for name in os.listdir(bucket)}
+            # .new may be there with any beginning of its bytes: its creation and its writing are requests of their own.
+            half = found.pop(".new", None)
+            wanted = [{name: made for name, made in state.items() if name != ".new"} for state in states]
+            fitting = [state for state in wanted if state.keys() == found.keys() and
+                       all(content(*made) == found[name] for name, made in state.items())]
+            self.assertTrue(fitting, f"round {round_}: no state since the last fsync fits {sorted(found)}; "
+                                     f"newest {sorted(wanted[-1])}")
+            if half is not None:
+                os.unlink(f"{bucket}/.new")
+            states = [fitting[-1]]
+            fsync(bucket)
+
+
+class Ext4(PowerCut, MountTest):
+    mkfs = ("mkfs.ext4", "-q", "-m", "0")
+
+
+class Xfs(PowerCut, MountTest):
+    mkfs = ("mkfs.xfs", "-q")
+
+
+if __name__ == "__main__":
+    main()
