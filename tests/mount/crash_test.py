@@ -1,6 +1,7 @@
 """kill -9 of the daemon: the durability table's first row, on a real mount."""
 
 import errno
+import json
 import os
 import random
 import signal
@@ -12,6 +13,8 @@ from mounted import MountTest, content, main, read_file, run, wait_for, write_fi
 ROUNDS = int(os.environ.get("COFFER_KILL_ROUNDS", "3"))
 FILES = 5000
 SYNC_EVERY = 97
+WRITERS = 4
+WRITER_ROUNDS = int(os.environ.get("COFFER_KILL_ROUNDS", "10"))
 
 
 def name_of(i):
@@ -37,6 +40,42 @@ def copy(folder, journal, files):
             os.write(told, b"s%d\n" % i)
         os.close(fd)
         os.write(told, b"c%d\n" % i)
+
+
+def churn(folder, journal, seed):
+    """What a writer does until the mount is gone: it makes, replaces, renames, removes and fsyncs files of its folder. The
+    journal has a line before each operation, with the folder as it leaves it, and one when it was answered."""
+    chance = random.Random(seed)
+    told = os.open(journal, os.O_WRONLY | os.O_APPEND)
+    now = {}
+    path = lambda name: os.path.join(folder, name)
+
+    def fsync(name):
+        fd = os.open(path(name), os.O_RDONLY)
+        os.fsync(fd)
+        os.close(fd)
+
+    for step in range(10**9):
+        after, name, other = dict(now), f"f{chance.randrange(6)}", f"f{chance.randrange(6)}"
+        choice = chance.randrange(10)
+        kind = "change"
+        if choice < 5 or name not in now:
+            made = [chance.randrange(10**9), chance.choice((0, 100, 8000, 9000, 40_000, 300_000))]
+            write_file(path("new"), content(*made), sync=choice == 0)
+            after[name] = made
+            call, arguments = os.rename, (path("new"), path(name))
+        elif choice == 5:
+            del after[name]
+            call, arguments = os.unlink, (path(name),)
+        elif choice == 6:
+            after[other] = after.pop(name)
+            call, arguments = os.rename, (path(name), path(other))
+        else:
+            kind, call, arguments = "sync", fsync, (name if choice == 7 else ".",)
+        os.write(told, json.dumps([step, "begun", kind, after]).encode() + b"\n")
+        call(*arguments)
+        os.write(told, json.dumps([step, "answered", kind, after]).encode() + b"\n")
+        now = after
 
 
 class Kill(MountTest):
@@ -84,6 +123,53 @@ class Kill(MountTest):
                 self.at.unmount()
                 self.at.fsck()
                 self.at.mount()
+
+    def test_after_kill_under_several_writers_each_finds_a_state_since_its_last_fsync(self):
+        seed = int(os.environ.get("COFFER_SEED", random.randrange(10**6)))
+        print(f"{self.id()}: seed {seed}, {WRITER_ROUNDS} kills, {WRITERS} writers", flush=True)
+        chance = random.Random(seed)
+        for round_ in range(WRITER_ROUNDS):
+            bucket = f"writers-{round_}"
+            self.at.bucket(bucket, ("AES256", "aws:kms", "aws:kms:dsse")[round_ % 3])
+            folders = [self.at.path(bucket, f"w{i}") for i in range(WRITERS)]
+            journals = [os.path.join(self.at.folder, f"journal-{round_}-{i}") for i in range(WRITERS)]
+            for folder, journal in zip(folders, journals):
+                os.mkdir(folder)
+                write_file(journal, b"")
+            self.at.cli("sync", self.at.dir)
+            writers = [subprocess.Popen([sys.executable, __file__, "churn", folder, journal, f"{seed}-{round_}-{i}"],
+                                        stderr=subprocess.DEVNULL)
+                       for i, (folder, journal) in enumerate(zip(folders, journals))]
+            try:
+                wanted = chance.randrange(60, 600)
+                wait_for(lambda: all(read_file(j).count(b"answered") > wanted // WRITERS for j in journals),
+                         "the writers to get on", 60)
+                pid = self.at.pid
+                os.kill(pid, signal.SIGKILL)
+                self.at.bury(pid)
+            finally:
+                for writer in writers:
+                    writer.kill()
+                    writer.wait()
+            self.at.fsck()
+            self.at.mount()
+            for folder, journal in zip(folders, journals):
+                self.check_writer(folder, journal, round_)
+            run(["rm", "-rf", self.at.path(bucket)])
+
+    def check_writer(self, folder, journal, round_):
+        states = [{}]  # since the last fsync that was answered; the operation that was on its way may have happened
+        for line in read_file(journal).decode().splitlines():
+            _, when, kind, state = json.loads(line)
+            if when == "answered" and kind == "sync":
+                states = [state]
+            elif states[-1] != state:
+                states.append(state)
+        # "new" is a file on its way: its creation and its writing are requests of their own.
+        found = {name: read_file(os.path.join(folder, name)) for name in os.listdir(folder) if name != "new"}
+        fits = any(state.keys() == found.keys() and all(content(*made) == found[name] for name, made in state.items())
+                   for state in states)
+        self.assertTrue(fits, f"round {round_}, {folder}: no state of {len(states)} since the last fsync fits {sorted(found)}")
 
     def test_after_sync_and_kill_all_is_there(self):
         self.at.bucket("bucket")
@@ -178,5 +264,7 @@ class Kill(MountTest):
 if __name__ == "__main__":
     if sys.argv[1:2] == ["copy"]:
         copy(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    elif sys.argv[1:2] == ["churn"]:
+        churn(sys.argv[2], sys.argv[3], sys.argv[4])
     else:
         main()
