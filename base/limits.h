@@ -78,6 +78,7 @@ inline constexpr std::int64_t kDurableIntervalMs = 5000;  // what a power cut ma
 inline constexpr std::size_t kDirtyBytesMax = 32 << 20;   // plaintext waiting to be sealed
 inline constexpr std::uint64_t kWalBytesMax = 32 << 20;   // then a checkpoint; SQLite copies it whole
 inline constexpr std::size_t kCatalogCacheKib = 16 * 1024;  // SQLite's pages in memory: the names of 100,000 files
+inline constexpr std::size_t kTagNodesCached = 2048;       // of 4 KiB, each over 240 pages: all of a catalog of 1.8 GiB
 inline constexpr std::size_t kLogGrowth = 256 << 10;       // the log's file grows by this: zeros a commit can wait for
 inline constexpr std::size_t kDatabaseGrowth = 256 << 10;   // coffer.db's blocks are reserved by this, before a commit needs them
 inline constexpr std::size_t kLogBufferKept = 1 << 20;     // memory for one commit's frames that stays between commits

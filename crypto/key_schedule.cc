@@ -12,6 +12,7 @@ std::string_view label_of(Purpose purpose) {
     case Purpose::kSseS3: return "coffer/1/sse-s3";
     case Purpose::kKms: return "coffer/1/kms";
     case Purpose::kCatalogPages: return "coffer/1/catalog-pages";
+    case Purpose::kPageTags: return "coffer/1/page-tags";
     case Purpose::kWal: return "coffer/1/wal";
     case Purpose::kSuperblock: return "coffer/1/superblock";
     case Purpose::kDataFileHeader: return "coffer/1/data-file-header";

@@ -12,7 +12,17 @@ Key derive_key(const Key& input, BytesView salt, BytesView info);
 
 // One purpose each; the labels are in docs/FORMAT.md. None of these keys seals anything directly: each is the input of
 // one more derivation per wrap, page or WAL generation.
-enum class Purpose { kSseS3, kKms, kCatalogPages, kWal, kSuperblock, kDataFileHeader, kCatalogCopy, kNameHash };
+enum class Purpose {
+  kSseS3,
+  kKms,
+  kCatalogPages,
+  kPageTags,
+  kWal,
+  kSuperblock,
+  kDataFileHeader,
+  kCatalogCopy,
+  kNameHash
+};
 
 // The keys of a store, all derived from its root key and bound to its id.
 class KeySchedule {

@@ -196,7 +196,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     ++checkpoints_;
     COFFER_TRY(files_->ready_for_pages());
     COFFER_TRY(checkpointer_->checkpoint());
-    if (Status synced = files_->pages().sync(); !synced) return log.break_with(std::move(synced).error());
+    COFFER_TRY(files_->sync_pages());
     copied_ = pinned_;
     return {};
   }

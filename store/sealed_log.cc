@@ -88,7 +88,9 @@ Status SealedLog::open_header(Generation& found, std::string& boot_id) {
   const BytesView view(stored);
   if (size != kHeaderSize ||
       !found.cipher->open(header_aad(found.block), view.last(kHeaderContentSize), view.first(kSealSize), content)) {
-    return damaged("the header of the generation in use does not authenticate");
+    return damaged(
+        "the header of the generation that coffer.tags names does not authenticate: one of them is damaged, or an old "
+        "one put back");
   }
   std::copy_n(stored.begin() + kNonceSize, kTagSize, found.header_tag.begin());
   boot_id = WireReader(content).text16();
@@ -174,7 +176,12 @@ Result<LogReplay> SealedLog::replay(const Superblock& block, std::string_view bo
   for (std::uint64_t number = block.frames_before; number < last; ++number) {
     const FrameHead& head = scanned.heads[number - block.frames_before];
     if (head.page != 0) result.pages[head.page] = number;
-    if (head.database_pages > 0) result.database_pages = head.database_pages;
+    if (head.database_pages > 0) {
+      const bool is_first = result.database_pages == 0;
+      result.database_pages = head.database_pages;
+      result.database_pages_least =
+          is_first ? head.database_pages : std::min(result.database_pages_least, head.database_pages);
+    }
     if (number + 1 == last && head.database_pages == 0) return damaged("a commit that was synced has no end");
   }
   result.pages.erase(result.pages.upper_bound(result.database_pages), result.pages.end());

@@ -21,6 +21,7 @@ inline constexpr std::string_view kLogName = "coffer.db-wal";
 struct LogReplay {
   std::map<std::uint32_t, std::uint64_t> pages;  // page -> frame's number
   std::uint32_t database_pages = 0;              // after that commit; 0 if there is none
+  std::uint32_t database_pages_least = 0;        // after any of its commits: pages beyond it are these, or zeros
   std::uint64_t last = 0;                        // frames up to that commit, in all generations
 };
 

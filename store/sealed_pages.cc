@@ -18,9 +18,10 @@ std::uint64_t offset_of(std::uint32_t page) { return std::uint64_t{page - 1} * k
 
 }  // namespace
 
-SealedPages::SealedPages(std::unique_ptr<DiskFile> file, const KeySchedule& keys, const AeadSuite& suite,
-                         std::uint32_t pages)
+SealedPages::SealedPages(std::unique_ptr<DiskFile> file, std::unique_ptr<PageTags> tags, const KeySchedule& keys,
+                         const AeadSuite& suite, std::uint32_t pages)
     : file_(std::move(file)),
+      tags_(std::move(tags)),
       cipher_(suite, keys.purpose_key(Purpose::kCatalogPages)),
       store_(keys.store_id()),
       pages_(pages) {}
@@ -38,21 +39,36 @@ Bytes SealedPages::aad(std::uint32_t page) const {
 
 Status SealedPages::read(std::uint32_t page, MutableBytes into) {
   assert(page > 0 && into.size() == kPageSize);
+  const auto newest = tags_->get(page);
   std::array<std::uint8_t, kPageSize> stored;
-  COFFER_ASSIGN(const std::size_t size, file_->pread(offset_of(page), stored));
   const BytesView view(stored);
+  auto size = newest.ok() ? file_->pread(offset_of(page), stored) : newest.error();
+  const bool is_newest = size.ok() && *size == kPageSize && equal_constant_time(view.last(kTagSize), *newest);
   const bool authentic =
-      size == kPageSize &&
+      is_newest &&
       cipher_.open(aad(page), view.first(kContentSize), view.last(kPageReserved), into.first(kContentSize)).ok();
   std::fill(authentic ? into.begin() + kContentSize : into.begin(), into.end(), std::uint8_t{0});
-  if (!authentic) return Error{Code::kDamaged, "coffer.db: page " + std::to_string(page) + " does not authenticate"};
-  return {};
+  if (authentic) return {};
+  if (!size) return std::move(size).error();
+  return not_the_newest(page, view.first(*size));
+}
+
+Error SealedPages::not_the_newest(std::uint32_t page, BytesView stored) {
+  Bytes content(kContentSize);
+  const bool is_ours = stored.size() == kPageSize &&
+                       cipher_.open(aad(page), stored.first(kContentSize), stored.last(kPageReserved), content).ok();
+  wipe(content);
+  return {Code::kDamaged,
+          "coffer.db: page " + std::to_string(page) + (is_ours ? " is an old one put back" : " does not authenticate")};
 }
 
 Status SealedPages::write_one(std::uint32_t page, BytesView content) {
   std::array<std::uint8_t, kPageSize> stored;
   const MutableBytes view(stored);
   COFFER_TRY(cipher_.seal(aad(page), content.first(kContentSize), view.first(kContentSize), view.last(kPageReserved)));
+  PageTag tag;
+  std::copy(view.end() - kTagSize, view.end(), tag.begin());
+  COFFER_TRY(tags_->set(page, tag));
   return file_->pwrite(offset_of(page), stored);
 }
 
@@ -82,6 +98,7 @@ Status SealedPages::trim() {
 }
 
 Status SealedPages::reserve(std::uint32_t pages) {
+  COFFER_TRY(tags_->reserve(pages));
   if (reserved_size_ == 0) {
     COFFER_ASSIGN(reserved_size_, file_->size());
   }

@@ -1,5 +1,6 @@
 #include "store/sealed_replay.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -34,13 +35,17 @@ Result<Found> find(Disk& disk, const KeySchedule& keys, const AeadSuite& suite) 
   COFFER_ASSIGN(auto tags_file, open_existing(disk, kTagsName));
   COFFER_ASSIGN(auto pages_file, open_existing(disk, kDatabaseName));
   COFFER_ASSIGN(auto log_file, open_existing(disk, kLogName));
-  found.tags = std::make_unique<SuperblockFile>(std::move(tags_file), keys, suite);
+  const std::shared_ptr<DiskFile> tags(std::move(tags_file));
+  found.tags = std::make_unique<SuperblockFile>(tags, keys, suite);
   COFFER_ASSIGN(found.block, found.tags->read());
   COFFER_ASSIGN(const std::uint64_t size, pages_file->size());
   if (size < std::uint64_t{found.block.database_pages} * kPageSize) {
     return Error{Code::kDamaged, "coffer.db is shorter than its superblock says"};
   }
-  found.pages = std::make_unique<SealedPages>(std::move(pages_file), keys, suite, found.block.database_pages);
+  auto page_tags = std::make_unique<PageTags>(tags, keys, suite, found.block.tags);
+  COFFER_TRY(page_tags->check_size(found.block.database_pages));
+  found.pages = std::make_unique<SealedPages>(std::move(pages_file), std::move(page_tags), keys, suite,
+                                              found.block.database_pages);
   found.log = std::make_unique<SealedLog>(std::move(log_file), keys, suite);
   return found;
 }
@@ -56,7 +61,13 @@ Status settle_log(Disk& disk, const LogReplay& replay, SealedLog& log) {
   return log.sync();
 }
 
+// A checkpoint may have cut the database to any of the log's commits, and made it grow again with zeros.
+std::uint32_t pages_kept(const LogReplay& replay, std::uint32_t pages) {
+  return replay.database_pages == 0 ? pages : std::min(pages, replay.database_pages_least);
+}
+
 Status copy_pages(const LogReplay& replay, SealedLog& log, SealedPages& pages) {
+  COFFER_TRY(pages.resize(pages_kept(replay, pages.pages())));
   std::array<std::uint8_t, kPageSize> content;
   for (const auto& [page, number] : replay.pages) {
     COFFER_TRY(log.read_replayed(number, content));
@@ -73,10 +84,12 @@ Result<std::unique_ptr<SealedFiles>> create_sealed_files(Disk& disk, const KeySc
   COFFER_ASSIGN(auto tags_file, open_empty(disk, kTagsName));
   COFFER_ASSIGN(auto pages_file, open_empty(disk, kDatabaseName));
   COFFER_ASSIGN(auto log_file, open_empty(disk, kLogName));
-  return std::make_unique<SealedFiles>(std::make_unique<SealedPages>(std::move(pages_file), keys, suite, 0),
-                                       std::make_unique<SealedLog>(std::move(log_file), keys, suite),
-                                       std::make_unique<SuperblockFile>(std::move(tags_file), keys, suite),
-                                       Superblock{}, std::string(boot_id));
+  const std::shared_ptr<DiskFile> tags(std::move(tags_file));
+  auto page_tags = std::make_unique<PageTags>(tags, keys, suite, TagNode{});
+  auto pages = std::make_unique<SealedPages>(std::move(pages_file), std::move(page_tags), keys, suite, /*pages=*/0);
+  return std::make_unique<SealedFiles>(std::move(pages), std::make_unique<SealedLog>(std::move(log_file), keys, suite),
+                                       std::make_unique<SuperblockFile>(tags, keys, suite), Superblock{},
+                                       std::string(boot_id));
 }
 
 Result<std::unique_ptr<SealedFiles>> open_sealed_files(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
@@ -97,14 +110,13 @@ Result<std::unique_ptr<SealedFiles>> open_sealed_files(Disk& disk, const KeySche
 Status verify_sealed_files(Disk& disk, const KeySchedule& keys, const AeadSuite& suite) {
   COFFER_ASSIGN(const Found found, find(disk, keys, suite));
   COFFER_ASSIGN(const LogReplay replay, found.log->replay(found.block, /*boot_id=*/""));
+  COFFER_TRY(found.pages->tags().verify());
   std::array<std::uint8_t, kPageSize> content;
-  for (std::uint32_t page = 1; page <= found.block.database_pages; ++page) {
+  for (const auto& [page, number] : replay.pages) COFFER_TRY(found.log->read_replayed(number, content));
+  const std::uint32_t kept = pages_kept(replay, found.block.database_pages);
+  for (std::uint32_t page = 1; page <= kept; ++page) {
     // A checkpoint that was cut short may have torn what the log still has whole.
-    if (const auto logged = replay.pages.find(page); logged != replay.pages.end()) {
-      COFFER_TRY(found.log->read_replayed(logged->second, content));
-    } else if (replay.database_pages == 0 || page <= replay.database_pages) {
-      COFFER_TRY(found.pages->read(page, content));
-    }
+    if (!replay.pages.contains(page)) COFFER_TRY(found.pages->read(page, content));
   }
   return {};
 }

@@ -281,6 +281,10 @@ Status SealedFiles::begin_generation() {
   if (auto failure = log_->broken()) return *failure;
   if (Status synced = pages_->sync(); !synced) return log_->break_with(std::move(synced).error());
   Superblock next;
+  // What a failure left of them is in places that no superblock names. But a sync that failed must not be tried again.
+  auto tags = pages_->tags().write();
+  if (!tags) return log_->break_with(std::move(tags).error());
+  next.tags = *tags;
   next.sequence = block_.sequence + 1;
   fill_random(next.log_salt);
   next.frames_before = log_->last();
@@ -292,6 +296,7 @@ Status SealedFiles::begin_generation() {
     // The disk may have the new superblock all the same, and then nothing more may be written under the old one.
     if (Status written = tags_->write(next); !written) return log_->break_with(std::move(written).error());
   }
+  pages_->tags().begin();
   block_ = next;
   database_pages_ = next.database_pages;
   log_->begin();
@@ -315,6 +320,13 @@ Status SealedFiles::ready_for_pages() {
   if (auto failure = log_->broken()) return *failure;
   const std::lock_guard lock(tags_mutex_);
   if (Status synced = tags_->sync_copy(); !synced) return log_->break_with(std::move(synced).error());
+  return {};
+}
+
+Status SealedFiles::sync_pages() {
+  Status synced = pages_->sync();
+  if (synced) synced = pages_->tags().write_leaves();
+  if (!synced) return log_->break_with(std::move(synced).error());
   return {};
 }
 

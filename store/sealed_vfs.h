@@ -23,8 +23,8 @@ class SealedFiles {
   SealedPages& pages() { return *pages_; }
   SealedLog& log() { return *log_; }
 
-  // Lets the log begin again. All commits are in coffer.db by now; their pages are synced here first, then the new
-  // header, then the superblock that names it. Only the writer calls it. A failure to sync is final
+  // Lets the log begin again. All commits are in coffer.db by now; their pages and tags are synced here first, then the
+  // new header, then the superblock that names both. Only the writer calls it. A failure to sync is final
   // (SealedLog::broken).
   Status begin_generation();
   // One frame of SQLite's. What a commit needs in coffer.db is reserved before its last frame is written.
@@ -33,6 +33,9 @@ class SealedFiles {
   Status reserve(std::uint32_t pages);
   // Before pages of this generation go to coffer.db.
   Status ready_for_pages();
+  // After them, beside the writer: they and most of their tags are on the disk, for begin_generation() to find less to
+  // do. A failure to sync is final.
+  Status sync_pages();
 
   // The last failure, for whoever sees SQLite's code alone. Thread-safe.
   void remember(const Error& error);

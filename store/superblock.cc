@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t kSlotSize = 4096;
 constexpr std::size_t kSaltSize = 32;
 constexpr std::size_t kContentSize = kSlotSize - kSaltSize - kSealSize;
+static_assert(8 + 32 + 8 + kTagSize + 4 + TagNode::kEncodedSize <= kContentSize);
 
 template <std::size_t n>
 void copy_to(std::array<std::uint8_t, n>& to, BytesView from) {
@@ -18,7 +19,7 @@ void copy_to(std::array<std::uint8_t, n>& to, BytesView from) {
 
 }  // namespace
 
-SuperblockFile::SuperblockFile(std::unique_ptr<DiskFile> file, const KeySchedule& keys, const AeadSuite& suite)
+SuperblockFile::SuperblockFile(std::shared_ptr<DiskFile> file, const KeySchedule& keys, const AeadSuite& suite)
     : file_(std::move(file)), key_(keys.purpose_key(Purpose::kSuperblock)), store_(keys.store_id()), suite_(suite) {}
 
 Bytes SuperblockFile::aad(unsigned slot) const {
@@ -44,12 +45,14 @@ Result<Superblock> SuperblockFile::read_slot(unsigned slot) {
   block.frames_before = in.u64();
   copy_to(block.digest, in.raw(block.digest.size()));
   block.database_pages = in.u32();
+  block.tags = TagNode::decode(in.raw(TagNode::kEncodedSize));
   return block;
 }
 
 Status SuperblockFile::write_slot(unsigned slot, const Superblock& block) {
   WireWriter out;
   out.u64(block.sequence).raw(block.log_salt).u64(block.frames_before).raw(block.digest).u32(block.database_pages);
+  out.raw(block.tags.encode());
   Bytes content = std::move(out).take();
   content.resize(kContentSize);
   Bytes stored(kSlotSize);

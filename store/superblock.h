@@ -7,6 +7,7 @@
 #include "crypto/aead_suite.h"
 #include "crypto/key_schedule.h"
 #include "store/disk.h"
+#include "store/page_tags.h"
 
 namespace coffer {
 
@@ -19,12 +20,14 @@ struct Superblock {
   std::uint64_t frames_before = 0;          // in all generations before: where its commit points begin
   FrameTag digest{};                        // the tag of the last commit before it
   std::uint32_t database_pages = 0;         // of coffer.db, synced and whole when it began
+  TagNode tags;                             // the root over their tags
 };
 
-// coffer.tags (docs/FORMAT.md section 5): two slots, of which the newer that authenticates counts. Not thread-safe.
+// The beginning of coffer.tags (docs/FORMAT.md section 5): two slots, of which the newer that authenticates counts. The
+// page tags follow. Not thread-safe.
 class SuperblockFile {
  public:
-  SuperblockFile(std::unique_ptr<DiskFile> file, const KeySchedule& keys, const AeadSuite& suite);
+  SuperblockFile(std::shared_ptr<DiskFile> file, const KeySchedule& keys, const AeadSuite& suite);
 
   Result<Superblock> read();  // kDamaged when neither slot authenticates
 
@@ -32,8 +35,8 @@ class SuperblockFile {
   // which of them is on the disk.
   Status write(const Superblock& next);
 
-  // The other slot says the same, durably. It must before coffer.db is written again: so no single damage brings an
-  // older superblock back under newer pages.
+  // The other slot says the same, durably. It must before coffer.db or a node of its tags is written again: so no
+  // single damage brings an older superblock back under newer pages.
   Status sync_copy();
 
  private:
@@ -41,7 +44,7 @@ class SuperblockFile {
   Status write_slot(unsigned slot, const Superblock& content);
   Bytes aad(unsigned slot) const;
 
-  std::unique_ptr<DiskFile> file_;
+  std::shared_ptr<DiskFile> file_;
   Key key_;
   StoreId store_;
   AeadSuite suite_;

@@ -11,8 +11,8 @@ TEST(KeySchedule, EveryPurposeAndStoreHasItsOwnKey) {
   const Key root = Key::copy_of(Bytes(32, 7));
   const KeySchedule one(root.duplicate(), StoreId{1}), other(root.duplicate(), StoreId{2});
   std::vector<Key> keys;
-  for (auto purpose : {Purpose::kSseS3, Purpose::kKms, Purpose::kCatalogPages, Purpose::kWal, Purpose::kSuperblock,
-                       Purpose::kDataFileHeader, Purpose::kCatalogCopy, Purpose::kNameHash}) {
+  for (auto purpose : {Purpose::kSseS3, Purpose::kKms, Purpose::kCatalogPages, Purpose::kPageTags, Purpose::kWal,
+                       Purpose::kSuperblock, Purpose::kDataFileHeader, Purpose::kCatalogCopy, Purpose::kNameHash}) {
     keys.push_back(one.purpose_key(purpose));
     keys.push_back(other.purpose_key(purpose));
   }
@@ -28,6 +28,8 @@ TEST(KeySchedule, ItsKeysAreThoseOfTheFormat) {
             "e2066df1be6a559e12e4931c221e439078b2a6ae3c525fee665319c141f49833");
   EXPECT_EQ(hex(schedule.purpose_key(Purpose::kCatalogPages).view()),
             "2c48a7646e2f996b8b1c88fd3e8d3ab3434c81e67c75973ec6807cf7a9a1e849");
+  EXPECT_EQ(hex(schedule.purpose_key(Purpose::kPageTags).view()),
+            "6d9f3f9e8ebba7535909c28051fd5407314d8987ad66560724129648ec9098f9");
   EXPECT_EQ(hex(schedule.purpose_key(Purpose::kWal).view()),
             "da7e38dfba9cac1295f8b7ed7b8919675063b0d288ef8b5d5f1add5378ca2fb2");
   EXPECT_EQ(hex(schedule.purpose_key(Purpose::kSuperblock).view()),

@@ -11,6 +11,9 @@ CONTENT = PAGE - RESERVED
 SLOT, SALT = 4096, 32
 HEADER, FRAMES_AT = 4096, 8192
 FRAME_HEAD = 24
+CHILDREN = 240
+NODE = CHILDREN * 16 + CHILDREN // 8
+XAES_SEAL = 40
 FRAME = SEAL + 16 + FRAME_HEAD + CONTENT
 
 
@@ -21,6 +24,7 @@ class Superblock:
     frames_before: int
     digest: bytes
     database_pages: int
+    tags: bytes  # the encoded root of the page tags
 
 
 @dataclass
@@ -46,7 +50,8 @@ def superblock_slot(root, data, slot):
     aad = b"coffer/1/superblock" + root.store_id + u8(slot)
     content = open_gcm(key, stored[SALT:SALT + SEAL], aad, stored[SALT + SEAL:], f"superblock slot {slot}")
     fields = Fields(content, "the superblock")
-    return Superblock(fields.number(8), fields.raw(32), fields.number(8), fields.raw(16), fields.number(4))
+    return Superblock(fields.number(8), fields.raw(32), fields.number(8), fields.raw(16), fields.number(4),
+                      fields.raw(NODE))
 
 
 def superblock(root, data):
@@ -60,10 +65,47 @@ def superblock(root, data):
     return max(found, key=lambda block: block.sequence)
 
 
-def page_of(root, key, data, number):
+def block_of(level, node):
+    """The number of the first of a node's two places."""
+    return (2 + 115682 * node, 4 + 115682 * (node // 240) + 482 * (node % 240),
+            6 + 115682 * (node // 57600) + 482 * (node // 240 % 240) + 2 * (node % 240))[2 - level]
+
+
+class PageTags:
+    """The tags of all pages, as coffer.tags has them."""
+
+    def __init__(self, root, block, data):
+        self.root, self.top, self.data = root, block.tags, data
+        self.key = root.purpose(b"coffer/1/page-tags")
+        self.nodes = {}
+
+    def node(self, level, number):
+        if level == 3:
+            return self.top
+        if (level, number) not in self.nodes:
+            self.nodes[level, number] = self.open(level, number)
+        return self.nodes[level, number]
+
+    def open(self, level, number):
+        above, child = self.node(level + 1, number // CHILDREN), number % CHILDREN
+        tag = above[child * 16:child * 16 + 16]
+        copy = above[CHILDREN * 16 + child // 8] >> child % 8 & 1
+        at = (block_of(level, number) + copy) * PAGE
+        stored, what = self.data[at:at + PAGE], f"coffer.tags at {at}"
+        need(len(stored) == PAGE and stored[-16:] == tag, f"{what} is not what was last written there")
+        aad = b"coffer/1/page-tags" + self.root.store_id + u8(level) + u32(number) + u8(copy)
+        return open_xaes(self.key, stored[-XAES_SEAL:-16], aad, stored[:-XAES_SEAL] + stored[-16:], what)[:NODE]
+
+    def of(self, page):
+        child = (page - 1) % CHILDREN
+        return self.node(0, (page - 1) // CHILDREN)[child * 16:child * 16 + 16]
+
+
+def page_of(root, key, data, tags, number):
     stored = data[(number - 1) * PAGE:number * PAGE]
     need(len(stored) == PAGE, f"page {number} is missing")
     ciphertext, nonce, tag = stored[:CONTENT], stored[CONTENT:CONTENT + 24], stored[CONTENT + 24:]
+    need(tag == tags.of(number), f"page {number} is not what was last written there")
     aad = b"coffer/1/catalog-page" + root.store_id + u32(number)
     return open_xaes(key, nonce, aad, ciphertext + tag, f"page {number}")
 
@@ -133,11 +175,18 @@ def image(root, store, boot_id):
     """The database file as SQLite would have it, were nothing sealed."""
     log = log_of(root, store)
     frames = log.committed(boot_id)
-    pages = frames[-1].database_pages if frames else log.block.database_pages
+    sizes = [frame.database_pages for frame in frames if frame.database_pages > 0] or [log.block.database_pages]
     logged = {frame.page: frame.content for frame in frames if frame.page != 0}
+    kept = min(sizes + [log.block.database_pages])
     database, key = read(store, "coffer.db"), root.purpose(b"coffer/1/catalog-pages")
-    return b"".join((logged[number] if number in logged else page_of(root, key, database, number)) + bytes(RESERVED)
-                    for number in range(1, pages + 1))
+    tags = PageTags(root, log.block, read(store, "coffer.tags"))
+
+    def content(number):
+        if number in logged:
+            return logged[number]
+        return page_of(root, key, database, tags, number) if number <= kept else bytes(CONTENT)
+
+    return b"".join(content(number) + bytes(RESERVED) for number in range(1, sizes[-1] + 1))
 
 
 def open_catalog(root, store, boot_id, keyslots_hash):

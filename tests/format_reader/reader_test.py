@@ -289,6 +289,37 @@ class Damage(ReaderTest):
                 found = self.after_flip(path, 8192 + frame * 4124 + byte)
                 self.assertIn(found, (None, b"", content(1, 3 * CHUNK)), frame)
 
+    def test_a_flipped_bit_of_a_node_of_the_page_tags_is_refused(self):
+        self.store_with_an_object(end=self.at.unmount)
+        store = self.opened()
+        path = os.path.join(self.at.store, "coffer.tags")
+        tags = catalog.PageTags(store.root, catalog.superblock(store.root, read_file(path)), read_file(path))
+        tags.of(1)
+        self.assertEqual(set(tags.nodes), {(0, 0), (1, 0), (2, 0)})
+        for level in (0, 1, 2):
+            found = [self.after_flip(path, (catalog.block_of(level, 0) + copy) * 4096 + byte)
+                     for copy in (0, 1) for byte in (0, 4055, 4056, 4080, 4095)]
+            self.assertEqual(found.count(None), 5, "the place in use is refused, the other means nothing")
+            self.assertEqual(found.count(content(1, 3 * CHUNK)), 5)
+
+    def test_every_old_page_put_back_is_refused(self):
+        self.store_with_an_object(end=self.at.unmount)
+        path = os.path.join(self.at.store, "coffer.db")
+        old = read_file(path)
+        self.at.mount()
+        write_file(self.at.path("dsse-kms", "object"), content(2, 3 * CHUNK), sync=True)
+        self.at.unmount()
+        new = read_file(path)
+        changed = [at for at in range(0, 4096 * self.opened().pages, 4096) if old[at:at + 4096] != new[at:at + 4096]]
+        self.assertGreater(len(changed), 2)
+        for at in changed:
+            with self.subTest(page=at // 4096 + 1):
+                write_file(path, new[:at] + old[at:at + 4096] + new[at + 4096:])
+                with self.assertRaises(sealing.Damaged):
+                    self.opened()
+        write_file(path, new)
+        self.assertEqual(read(self.opened(), "dsse-kms/object"), content(2, 3 * CHUNK))
+
     def test_another_key_opens_nothing(self):
         self.at.unmount()
         wrong = os.path.join(self.at.folder, "wrong.key")

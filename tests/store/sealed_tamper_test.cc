@@ -242,5 +242,112 @@ TEST_F(SealedTamper, ALogCutShortIsAnEarlierCommit) {
   }
 }
 
+// Two whole states of a store, both with an empty log; what lies between is what an attacker may put back.
+class SealedReplay : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(rig_.create().ok());
+    for (int i = 0; i < 60; ++i) ASSERT_TRUE(rig_.put(i, "old" + std::string(300, 'x')).ok());
+    end(old_);
+    for (int i = 0; i < 60; ++i) ASSERT_TRUE(rig_.put(i, "new" + std::string(300, 'y')).ok());
+    end(new_);
+  }
+
+  void end(SimulatedDisk::Snapshot& into) {
+    ASSERT_TRUE(rig_.commit_durably().ok());
+    ASSERT_TRUE(rig_.database().checkpoint_rest().ok());
+    rig_.kill();
+    into = rig_.disk().snapshot();
+    ASSERT_TRUE(rig_.reopen().ok());
+    ASSERT_TRUE(rig_.database().checkpoint_rest().ok());
+  }
+
+  // Refused when it is opened or read, and by fsck, in words that name the file.
+  void expect_refused(const std::string& by) {
+    const Status verified = verify_sealed_files(rig_.disk(), test_keys(), test_suite());
+    ASSERT_FALSE(verified.ok());
+    EXPECT_EQ(verified.code(), Code::kDamaged);
+    EXPECT_NE(verified.error().message.find(by), std::string::npos) << verified.error().message;
+    SealedRig::Rows rows;
+    Status found = rig_.reopen();
+    if (found.ok()) found = rig_.read(rows);
+    ASSERT_FALSE(found.ok());
+    EXPECT_EQ(found.code(), Code::kDamaged);
+    EXPECT_NE(found.error().message.find(by), std::string::npos) << found.error().message;
+    rig_.close();
+  }
+
+  void put_back(const std::string& name, std::size_t block, std::size_t from) {
+    Bytes bytes = rig_.disk().bytes(name);
+    const auto at = [](std::size_t number) { return static_cast<std::ptrdiff_t>(number * kPageSize); };
+    std::copy_n(old_.at(name).begin() + at(from), kPageSize, bytes.begin() + at(block));
+    rig_.disk().set_bytes(name, bytes);
+  }
+  bool differs(const std::string& name, std::size_t block) const {
+    const auto at = static_cast<std::ptrdiff_t>(block * kPageSize);
+    return !std::equal(old_.at(name).begin() + at, old_.at(name).begin() + at + kPageSize, new_.at(name).begin() + at);
+  }
+
+  SealedRig rig_;
+  SimulatedDisk::Snapshot old_, new_;
+};
+
+TEST_F(SealedReplay, EveryOldPagePutBackIsRefusedByNumber) {
+  int changed = 0;
+  for (std::size_t page = 0; page < kPagesSwept; ++page) {
+    if (!differs("coffer.db", page)) continue;
+    ++changed;
+    rig_.disk().restore(new_);
+    put_back("coffer.db", page, page);
+    expect_refused("coffer.db: page " + std::to_string(page + 1) + " is an old one put back");
+  }
+  EXPECT_GT(changed, 2);
+}
+
+TEST_F(SealedReplay, AllOldPagesPutBackTogetherAreRefused) {
+  rig_.disk().restore(new_);
+  rig_.disk().set_bytes("coffer.db", old_.at("coffer.db"));
+  expect_refused("coffer.db: page ");
+}
+
+TEST_F(SealedReplay, OldTagsAreRefused) {
+  rig_.disk().restore(new_);
+  rig_.disk().set_bytes("coffer.tags", old_.at("coffer.tags"));
+  expect_refused("coffer.");
+}
+
+TEST_F(SealedReplay, OldTagsWithTheirLogAreRefused) {
+  rig_.disk().restore(new_);
+  rig_.disk().set_bytes("coffer.tags", old_.at("coffer.tags"));
+  rig_.disk().set_bytes("coffer.db-wal", old_.at("coffer.db-wal"));
+  expect_refused("coffer.db: page ");
+}
+
+TEST_F(SealedReplay, AnOldNodeOfAnyLevelIsRefused) {
+  // Blocks 2 to 7: the two places of level 2, level 1 and the leaf. Those in use are where the damage counts.
+  int refused = 0;
+  for (std::size_t block = 2; block < 8; ++block) {
+    rig_.disk().restore(new_);
+    // The other place's node is of an earlier time, and so is what was here.
+    const std::size_t other = block ^ 1u;
+    Bytes tags = rig_.disk().bytes("coffer.tags");
+    std::copy_n(new_.at("coffer.tags").begin() + static_cast<std::ptrdiff_t>(other * kPageSize), kPageSize,
+                tags.begin() + static_cast<std::ptrdiff_t>(block * kPageSize));
+    rig_.disk().set_bytes("coffer.tags", tags);
+    if (verify_sealed_files(rig_.disk(), test_keys(), test_suite()).ok()) continue;
+    ++refused;
+    expect_refused("coffer.tags: block " + std::to_string(block) + " is damaged, or an old one put back");
+  }
+  EXPECT_EQ(refused, 3) << "one place of each level is in use";
+}
+
+TEST_F(SealedReplay, ShortTagsAreRefusedByName) {
+  rig_.disk().restore(new_);
+  Bytes tags = rig_.disk().bytes("coffer.tags");
+  tags.resize(6 * kPageSize);
+  rig_.disk().set_bytes("coffer.tags", tags);
+  expect_refused("coffer.tags is shorter than its superblock says");
+}
+
 }  // namespace
 }  // namespace coffer::testing
