@@ -116,12 +116,14 @@ JsonAnswer CofferApi::reseal(Request request) {
   JsonMembers members(request);
   const auto bucket_text = members.required_text("bucket", kKeySizes);
   const auto prefix = members.text("prefix", {0, kKeySizes.max});
+  using Reseal = MountControl::Reseal;
+  const auto what = members.flag("data") ? Reseal::kNewDataKeys : Reseal::kWhatIsDue;
   if (members.error()) return *members.error();
   const auto bucket = BucketName::parse(bucket_text);
   if (!bucket.ok()) return to_coffer(bucket.error(), bucket_text);
   const auto start = percent_decode(prefix.value_or(""));
   if (!start) return badly_encoded();
-  const auto added = mount_.reseal(*bucket, *start);
+  const auto added = mount_.reseal(*bucket, *start, what);
   if (!added.ok()) return to_coffer(added.error(), bucket_text);
   return print_json({{"added", *added}});
 }

@@ -14,7 +14,8 @@ namespace coffer {
 //   Inspect      {"bucket","key"}   -> {"bucket","key","sse","kms_key_arn","bucket_key","chunk_size","size",
 //                                       "layers":[{"cipher","key_source"}],"context":{},"reseal_pending"}
 //                                      kms_key_arn is null under AES256
-//   Reseal       {"bucket","prefix"} -> {"added":N}; prefix is optional
+//   Reseal       {"bucket","prefix","data"} -> {"added":N}; prefix is optional, and so is data: true seals the data of all
+//                                      these objects under new data keys, where else due ones alone are wrapped anew
 //                                      In requests key and prefix are percent-encoded (RFC 3986): names are bytes
 //   KmsStats     {}                 -> {"GenerateDataKey":N,"Decrypt":N,...}
 //   CheckBucket  {"bucket"}         -> {"bucket","sse","kms_key","kms_key_arn","usable","code","message"}; whether the

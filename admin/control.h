@@ -113,8 +113,10 @@ class MountControl {
   virtual ~MountControl() = default;
   virtual Result<MountStatus> status() = 0;
   virtual Result<ObjectInfo> inspect(std::string_view bucket, std::string_view key) = 0;  // kNoSuchBucket, kNotFound
-  // Adds the objects below bucket/prefix that are not under the current default to the reseal queue; how many it added.
-  virtual Result<std::uint64_t> reseal(const BucketName& bucket, std::string_view prefix) = 0;
+  // Adds the objects below bucket/prefix that are not as the current default says to the reseal queue; how many it
+  // added. kNewDataKeys adds all of them, to be sealed under new data keys.
+  enum class Reseal { kWhatIsDue, kNewDataKeys };
+  virtual Result<std::uint64_t> reseal(const BucketName& bucket, std::string_view prefix, Reseal what) = 0;
 };
 
 // Access keys: what SigV4 is checked against.

@@ -103,6 +103,13 @@ std::string JsonMembers::required_text(const char* name, Sizes sizes) {
   return value.value_or("");
 }
 
+bool JsonMembers::flag(const char* name) {
+  const auto* value = find(name);
+  if (value == nullptr) return false;
+  if (!value->is_boolean()) fail(serialization_error(std::string(name) + " must be true or false."));
+  return value->is_boolean() && value->get<bool>();
+}
+
 std::optional<std::int64_t> JsonMembers::integer(const char* name, std::int64_t min, std::int64_t max) {
   const auto* value = find(name);
   if (value == nullptr) return std::nullopt;

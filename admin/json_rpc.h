@@ -46,6 +46,7 @@ class JsonMembers {
   };
   std::string required_text(const char* name, Sizes sizes);
   std::optional<std::string> text(const char* name, Sizes sizes);
+  bool flag(const char* name);  // false where it is absent
   std::optional<std::int64_t> integer(const char* name, std::int64_t min, std::int64_t max);
   Bytes required_blob(const char* name, Sizes sizes);
   std::map<std::string, std::string> text_map(const char* name);

@@ -88,6 +88,7 @@ inline constexpr std::size_t kMapRowsCached = 4096;        // decoded map rows, 
 inline constexpr std::size_t kUnsettledRowsMax = 2048;     // rows that hold slots back for the next durable commit; then it comes early
 inline constexpr std::size_t kWriteBatchChunks = 64;       // chunks sealed into one buffer and one pwrite: 1 MiB
 inline constexpr std::size_t kResealStepChunks = 64;       // moved per step, with the object locked
+inline constexpr std::size_t kRewrapStepObjects = 256;     // wrapped anew per step: some 10 ms, then the mount's users
 inline constexpr std::int64_t kResealRetrySeconds = 30;    // before an object whose key failed is tried again
 inline constexpr std::size_t kGarbageStep = 64;            // data files removed, or regions punched, per call
 inline constexpr std::size_t kPunchSlotsMin = 16;          // freed slots in a row worth a punch: 195 us for 256 KiB

@@ -215,6 +215,7 @@ void add_offline(Tree& tree) {
 void add_reseal(Tree& tree) {
   auto [app, options] = add_leaf<ResealOptions>(tree, tree.root, "reseal", "bring objects under the bucket's default");
   add_needed(app, "DIR/BUCKET[/PREFIX]", options->place, "the objects, by a path in the mount");
+  app.add_flag("--data", options->data, "seal the data of all of them under new data keys");
   add_endpoint(app, options->endpoint);
   add_json(app, options->json);
 }

@@ -23,6 +23,9 @@ Result<int> run_command(const FsckOptions& options, Console& console);
 Result<int> run_command(const ResealOptions& options, Console& console);
 Result<int> run_command(const UnlockListOptions& options, Console& console);
 
+// Everything the mount has answered is durable when this returns; kIo, saying what to do, if it could not be made so.
+Status sync_mount(const MountPoint& mount);
+
 // A client of the daemon that the flags, the environment or the mounts name.
 Result<ApiClient> connect(const EndpointChoice& flags);
 Result<ApiClient> connect(const MountPoint& mount, const EndpointChoice& flags);

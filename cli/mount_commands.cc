@@ -95,6 +95,11 @@ Status wait_for_daemon(const std::string& store, Console& console) {
 
 }  // namespace
 
+Status sync_mount(const MountPoint& mount) {
+  if (const int error = sync_mount(mount.dir); error != 0) return not_durable(mount.dir, error);
+  return {};
+}
+
 Result<int> run_command(const MountOptions& options, Console& console) {
   if (options.foreground) return run_daemon_in_foreground(options);
   return start_daemon(options, console);
@@ -102,7 +107,7 @@ Result<int> run_command(const MountOptions& options, Console& console) {
 
 Result<int> run_command(const SyncOptions& options, Console&) {
   COFFER_ASSIGN(const MountPoint mount, mount_named(options.dir));
-  if (const int error = sync_mount(mount.dir); error != 0) return not_durable(mount.dir, error);
+  COFFER_TRY(sync_mount(mount));
   return kExitDone;
 }
 

@@ -104,6 +104,7 @@ struct FsckOptions {
 
 struct ResealOptions {
   std::string place;  // DIR/BUCKET[/PREFIX]
+  bool data = false;  // under new data keys, due or not
   EndpointChoice endpoint;
   bool json = false;
 };

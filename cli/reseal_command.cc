@@ -1,5 +1,8 @@
 #include <poll.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "base/encoding.h"
 #include "base/exit_code.h"
 #include "base/limits.h"
@@ -53,6 +56,7 @@ Status wait_for_queue(ApiClient& client, Console& console) {
   const SystemClock clock;
   Progress progress(console, clock, "resealing:");
   Queue last;
+  std::optional<std::uint64_t> before;  // done by earlier jobs of this mount
   std::int64_t moved_ns = clock.monotonic_ns();
   while (true) {
     COFFER_ASSIGN(const Queue queue, look(client));
@@ -64,7 +68,8 @@ Status wait_for_queue(ApiClient& client, Console& console) {
                    std::to_string(queue.total - queue.done) +
                        " objects wait for a key that does not serve: see `coffer kms check-bucket`"};
     }
-    progress.show(queue.done, queue.total);
+    if (!before) before = queue.done;
+    progress.show(queue.done - std::min(*before, queue.done), queue.total - std::min(*before, queue.total));
     ::poll(nullptr, 0, static_cast<int>(kResealPollMs));
   }
 }
@@ -74,8 +79,12 @@ Status wait_for_queue(ApiClient& client, Console& console) {
 Result<int> run_command(const ResealOptions& options, Console& console) {
   COFFER_ASSIGN(const ResealTarget target, target_of(options.place));
   COFFER_ASSIGN(ApiClient client, connect(target.mount, options.endpoint));
-  COFFER_ASSIGN(const Json answer, client.coffer("Reseal", {{"bucket", target.bucket}, {"prefix", percent_encode(target.prefix, Slash::kKeep)}}));
+  COFFER_ASSIGN(const Json answer, client.coffer("Reseal", {{"bucket", target.bucket},
+                                                            {"prefix", percent_encode(target.prefix, Slash::kKeep)},
+                                                            {"data", options.data}}));
   COFFER_TRY(wait_for_queue(client, console));
+  // What is said below is to be true after a power cut as well: the old key may be deleted next.
+  COFFER_TRY(sync_mount(target.mount));
   const auto added = number_at(answer, "added");
   if (options.json) {
     print_json(console.out, {{"added", added}});

@@ -26,25 +26,24 @@ class KeyCache {
  public:
   explicit KeyCache(const Clock& clock) : clock_(clock) {}
 
-  // The key of this name that `fresh` accepts, or what `load` answers. No lock is held across either call.
-  Result<BucketKey> get(const std::string& name, const std::function<Status(const DataKey&)>& fresh,
+  // The key of this name, if `serves` says true of it; what `load` answers, if it says false or there is none. No lock
+  // is held across either call.
+  Result<BucketKey> get(const std::string& name, const std::function<Result<bool>(const DataKey&)>& serves,
                         const std::function<Result<DataKey>()>& load) {
     std::unique_lock lock(mutex_);
-    auto& place = entries_[name];
-    if (!place) place = std::make_shared<Entry>();
-    const std::shared_ptr<Entry> entry = place;
-    if (entry->loading) return wait_for(entry, lock);
-    if (BucketKey key = use(*entry)) {
+    while (true) {
+      auto& place = entries_[name];
+      if (!place) place = std::make_shared<Entry>();
+      const std::shared_ptr<Entry> entry = place;
+      if (entry->loading) return wait_for(entry, lock);
+      const BucketKey key = use(*entry);
+      if (!key) return load_into(name, entry, lock, load);
       lock.unlock();
-      COFFER_TRY(fresh(*key));
-      return key;
+      COFFER_ASSIGN(const bool serving, serves(*key));
+      if (serving) return key;
+      lock.lock();
+      if (entry->key == key) entry->key.reset();
     }
-    entry->loading = true;
-    entry->key.reset();
-    lock.unlock();
-    auto loaded = load();
-    lock.lock();
-    return publish(name, entry, std::move(loaded));
   }
 
   // Forgets the keys that `matches` accepts, and every key that is being loaded: which one that will be is not known
@@ -64,6 +63,16 @@ class KeyCache {
     std::int64_t loaded_ns = 0;
     std::uint64_t uses = 0;
   };
+
+  Result<BucketKey> load_into(const std::string& name, const std::shared_ptr<Entry>& entry,
+                              std::unique_lock<std::mutex>& lock, const std::function<Result<DataKey>()>& load) {
+    entry->loading = true;
+    entry->key.reset();
+    lock.unlock();
+    auto loaded = load();
+    lock.lock();
+    return publish(name, entry, std::move(loaded));
+  }
 
   bool over(const Entry& entry) const {
     return clock_.monotonic_ns() - entry.loaded_ns >= kBucketKeySecondsMax * 1'000'000'000 ||
@@ -157,6 +166,23 @@ struct BucketKeys::State {
   State(Kms& kms, const AeadSuite& ciphers, const Clock& clock)
       : behind(kms), suite(ciphers), writing(clock), reading(clock) {}
 
+  // The bucket-level key that objects of this bucket are made under now.
+  Result<BucketKey> for_writing(std::string_view key, const EncryptionContext& context, const Principal& principal) {
+    const auto serves = [&](const DataKey& cached) -> Result<bool> {
+      COFFER_TRY(behind.usable(cached.key_arn, principal));
+      return behind.is_current(cached.blob, key);
+    };
+    const auto generate = [&] { return behind.generate_data_key(key, context, principal); };
+    return writing.get(cache_name(as_bytes(key), context, principal), serves, generate);
+  }
+
+  Result<Bytes> wrap(const DataKey& bucket_key, const EncryptionContext& context, const Key& object_key) const {
+    COFFER_ASSIGN(const Bytes wrapped, wrap_key(suite, bucket_key.plaintext, wrap_aad(context), object_key));
+    WireWriter blob;
+    blob.u8(kBlobVersion).blob16(bucket_key.blob).raw(wrapped);
+    return std::move(blob).take();
+  }
+
   Kms& behind;
   const AeadSuite& suite;
   KeyCache writing;  // by the key as the rule names it
@@ -171,15 +197,18 @@ BucketKeys::~BucketKeys() = default;
 Result<DataKey> BucketKeys::generate_data_key(std::string_view key, const EncryptionContext& context,
                                               const Principal& principal) {
   COFFER_TRY(check_context(context));
-  const auto still_usable = [&](const DataKey& cached) { return state_->behind.usable(cached.key_arn, principal); };
-  const auto generate = [&] { return state_->behind.generate_data_key(key, context, principal); };
-  const std::string name = cache_name(as_bytes(key), context, principal);
-  COFFER_ASSIGN(const BucketKey bucket_key, state_->writing.get(name, still_usable, generate));
+  COFFER_ASSIGN(const BucketKey bucket_key, state_->for_writing(key, context, principal));
   Key object_key = Key::random();
-  COFFER_ASSIGN(const Bytes wrapped, wrap_key(state_->suite, bucket_key->plaintext, wrap_aad(context), object_key));
-  WireWriter blob;
-  blob.u8(kBlobVersion).blob16(bucket_key->blob).raw(wrapped);
-  return DataKey{std::move(object_key), std::move(blob).take(), bucket_key->key_arn};
+  COFFER_ASSIGN(Bytes blob, state_->wrap(*bucket_key, context, object_key));
+  return DataKey{std::move(object_key), std::move(blob), bucket_key->key_arn};
+}
+
+Result<WrappedDataKey> BucketKeys::encrypt(std::string_view key, const Key& data_key, const EncryptionContext& context,
+                                           const Principal& principal) {
+  COFFER_TRY(check_context(context));
+  COFFER_ASSIGN(const BucketKey bucket_key, state_->for_writing(key, context, principal));
+  COFFER_ASSIGN(Bytes blob, state_->wrap(*bucket_key, context, data_key));
+  return WrappedDataKey{std::move(blob), bucket_key->key_arn};
 }
 
 Result<Key> BucketKeys::decrypt(BytesView blob, const EncryptionContext& context, const Principal& principal) {
@@ -187,7 +216,7 @@ Result<Key> BucketKeys::decrypt(BytesView blob, const EncryptionContext& context
   const auto parsed = parse_blob(blob);
   if (!parsed) return Error{Code::kInvalidCiphertext, ""};
   // What a Decrypt answers names no key, so a cached one is checked by usable() of whoever opens the object.
-  const auto accept = [](const DataKey&) { return Status(); };
+  const auto accept = [](const DataKey&) -> Result<bool> { return true; };
   const auto decrypt = [&]() -> Result<DataKey> {
     COFFER_ASSIGN(Key key, state_->behind.decrypt(parsed->bucket_blob, context, principal));
     return DataKey{std::move(key), {}, {}};
@@ -201,6 +230,11 @@ Result<Key> BucketKeys::decrypt(BytesView blob, const EncryptionContext& context
 
 Status BucketKeys::usable(std::string_view key_arn, const Principal& principal) const {
   return state_->behind.usable(key_arn, principal);
+}
+
+bool BucketKeys::is_current(BytesView blob, std::string_view key) const {
+  const auto parsed = parse_blob(blob);
+  return parsed && state_->behind.is_current(parsed->bucket_blob, key);
 }
 
 void BucketKeys::flush(std::string_view key_arn) {

@@ -21,8 +21,9 @@ struct EnvelopeLayer {
   std::array<std::uint8_t, 32> commitment{};  // of data key to the whole envelope; checked before a chunk is opened
 };
 
-// All that opening an object needs except the KMS. Safe to print: it holds no secret. Stored with the object and never
-// changed in place: a new generation replaces it (docs/FORMAT.md, "Envelope").
+// All that opening an object needs except the KMS. Safe to print: it holds no secret. Stored with the object and only
+// ever replaced whole: by the next generation, with data keys of its own, or by one of the same generation that wraps the
+// same data keys (docs/FORMAT.md, "Envelope").
 struct Envelope {
   StoreId store{};
   std::uint64_t object = 0;      // inode number, never reused

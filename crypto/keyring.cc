@@ -1,6 +1,7 @@
 #include "crypto/keyring.h"
 
 #include <array>
+#include <cassert>
 
 #include "base/limits.h"
 #include "base/wire.h"
@@ -47,7 +48,34 @@ Bytes sse_s3_aad(const Envelope& envelope, std::size_t layer) {
 
 EncryptionContext context_of(const Envelope& envelope) { return {{std::string(kContextArn), envelope.context_arn}}; }
 
+Status check_context_arn(std::string_view arn) {
+  if (arn.size() + kContextArn.size() <= kContextSizeMax) return {};
+  return Error{Code::kNameTooLong, "the object's key does not fit an encryption context of 8 KiB"};
+}
+
+std::string_view kms_key_of(const SseRule& rule) {
+  return rule.kms_key ? std::string_view(*rule.kms_key) : kAwsManagedAlias;
+}
+
+void append_kms_layer(Envelope& envelope, const SseRule& rule, Bytes blob, std::string key_arn) {
+  EnvelopeLayer layer;
+  layer.source = rule.uses_bucket_key() ? KeySource::kBucketKey : KeySource::kKms;
+  layer.wrapped_key = std::move(blob);
+  envelope.kms_key_arn = std::move(key_arn);
+  envelope.layers.push_back(std::move(layer));
+}
+
+void commit(Envelope& envelope, const std::vector<Key>& data_keys) {
+  const Bytes uncommitted = encode_uncommitted(envelope);
+  for (std::size_t layer = 0; layer < data_keys.size(); ++layer)
+    envelope.layers[layer].commitment = commitment_of(envelope, uncommitted, data_keys[layer], layer);
+}
+
 }  // namespace
+
+std::string context_arn_of(const SseRule& rule, const BucketName& bucket, std::string_view object_key) {
+  return rule.uses_bucket_key() ? bucket_arn(bucket) : object_arn(bucket, object_key);
+}
 
 Keyring::Keyring(const KeySchedule& keys, const AeadSuite& suite, Kms& kms, Kms& bucket_keys)
     : keys_(keys), suite_(suite), kms_(kms), bucket_keys_(bucket_keys), sse_s3_(keys.purpose_key(Purpose::kSseS3)) {}
@@ -60,10 +88,8 @@ Result<Keyring::Issued> Keyring::issue(const SseRule& rule, const Subject& subje
   envelope.generation = subject.generation;
   envelope.chunk_size = subject.chunk_size;
   envelope.algorithm = rule.algorithm;
-  envelope.context_arn =
-      rule.uses_bucket_key() ? bucket_arn(subject.bucket) : object_arn(subject.bucket, subject.object_key);
-  if (envelope.context_arn.size() + kContextArn.size() > kContextSizeMax)
-    return Error{Code::kNameTooLong, "the object's key does not fit an encryption context of 8 KiB"};
+  envelope.context_arn = context_arn_of(rule, subject.bucket, subject.object_key);
+  COFFER_TRY(check_context_arn(envelope.context_arn));
 
   DataKeys data_keys;
   switch (rule.algorithm) {
@@ -74,14 +100,41 @@ Result<Keyring::Issued> Keyring::issue(const SseRule& rule, const Subject& subje
       COFFER_TRY(add_sse_s3_layer(envelope, data_keys));
       break;
   }
-  const Bytes uncommitted = envelope.encode();
-  for (std::size_t layer = 0; layer < data_keys.size(); ++layer)
-    envelope.layers[layer].commitment = commitment_of(envelope, uncommitted, data_keys[layer], layer);
+  commit(envelope, data_keys);
   auto aead = cipher_of(envelope, data_keys);
   return Issued{std::move(envelope), std::move(aead)};
 }
 
+Result<Envelope> Keyring::rewrap(const Envelope& envelope, const SseRule& rule, std::string context_arn,
+                                 const Principal& principal) {
+  assert(rule.algorithm == envelope.algorithm);
+  COFFER_TRY(check_context_arn(context_arn));
+  COFFER_ASSIGN(const DataKeys data_keys, data_keys_of(envelope, principal));
+  Envelope fresh = envelope;
+  fresh.context_arn = std::move(context_arn);
+  fresh.layers.clear();
+  for (std::size_t layer = 0; layer < data_keys.size(); ++layer) {
+    const bool by_sse_s3 = envelope.layers[layer].source == KeySource::kSseS3;
+    COFFER_TRY(by_sse_s3 ? wrap_sse_s3_layer(fresh, data_keys[layer])
+                         : wrap_kms_layer(rule, principal, fresh, data_keys[layer]));
+  }
+  commit(fresh, data_keys);
+  return fresh;
+}
+
+bool Keyring::up_to_date(const Envelope& envelope, const SseRule& rule) const {
+  if (envelope.algorithm != rule.algorithm) return false;
+  if (rule.algorithm == SseAlgorithm::kAes256) return true;
+  if (envelope.bucket_key() != rule.uses_bucket_key()) return false;
+  return kms_for(rule).is_current(envelope.layers[0].wrapped_key, kms_key_of(rule));
+}
+
 Result<std::shared_ptr<const Aead>> Keyring::unlock(const Envelope& envelope, const Principal& principal) {
+  COFFER_ASSIGN(const DataKeys data_keys, data_keys_of(envelope, principal));
+  return cipher_of(envelope, data_keys);
+}
+
+Result<Keyring::DataKeys> Keyring::data_keys_of(const Envelope& envelope, const Principal& principal) const {
   if (envelope.store != store_id()) return Error{Code::kDamaged, "an envelope is another store's"};
   DataKeys data_keys;
   for (std::size_t layer = 0; layer < envelope.layers.size(); ++layer) {
@@ -99,7 +152,7 @@ Result<std::shared_ptr<const Aead>> Keyring::unlock(const Envelope& envelope, co
                                      envelope.layers[layer].commitment);
   if (!committed) return Error{Code::kDamaged, "an envelope is not what its data key was committed to"};
   COFFER_TRY(usable(envelope, principal));  // a Bucket Key in memory opens envelopes without asking the KMS
-  return cipher_of(envelope, data_keys);
+  return data_keys;
 }
 
 Status Keyring::usable(const Envelope& envelope, const Principal& principal) const {
@@ -114,25 +167,32 @@ Status Keyring::serves(SseAlgorithm algorithm) const {
 
 Status Keyring::add_sse_s3_layer(Envelope& envelope, DataKeys& data_keys) const {
   Key data_key = Key::random();
+  COFFER_TRY(wrap_sse_s3_layer(envelope, data_key));
+  data_keys.push_back(std::move(data_key));
+  return {};
+}
+
+Status Keyring::wrap_sse_s3_layer(Envelope& envelope, const Key& data_key) const {
   EnvelopeLayer layer;
   layer.source = KeySource::kSseS3;
   COFFER_ASSIGN(layer.wrapped_key, wrap_key(suite_, sse_s3_, sse_s3_aad(envelope, envelope.layers.size()), data_key));
   envelope.layers.push_back(std::move(layer));
-  data_keys.push_back(std::move(data_key));
   return {};
 }
 
 Status Keyring::add_kms_layer(const SseRule& rule, const Principal& principal, Envelope& envelope,
                               DataKeys& data_keys) const {
-  const std::string key = rule.kms_key.value_or(std::string(kAwsManagedAlias));
-  Kms& kms = rule.uses_bucket_key() ? bucket_keys_ : kms_;
-  COFFER_ASSIGN(DataKey data_key, kms.generate_data_key(key, context_of(envelope), principal));
-  EnvelopeLayer layer;
-  layer.source = rule.uses_bucket_key() ? KeySource::kBucketKey : KeySource::kKms;
-  layer.wrapped_key = std::move(data_key.blob);
-  envelope.kms_key_arn = std::move(data_key.key_arn);
-  envelope.layers.push_back(std::move(layer));
+  COFFER_ASSIGN(DataKey data_key, kms_for(rule).generate_data_key(kms_key_of(rule), context_of(envelope), principal));
+  append_kms_layer(envelope, rule, std::move(data_key.blob), std::move(data_key.key_arn));
   data_keys.push_back(std::move(data_key.plaintext));
+  return {};
+}
+
+Status Keyring::wrap_kms_layer(const SseRule& rule, const Principal& principal, Envelope& envelope,
+                               const Key& data_key) const {
+  COFFER_ASSIGN(WrappedDataKey wrapped,
+                kms_for(rule).encrypt(kms_key_of(rule), data_key, context_of(envelope), principal));
+  append_kms_layer(envelope, rule, std::move(wrapped.blob), std::move(wrapped.key_arn));
   return {};
 }
 

@@ -21,6 +21,9 @@ struct Subject {
   std::string object_key;  // path below the bucket, as S3 would name it
 };
 
+// The aws:s3:arn that an object's KMS calls are bound to under the rule.
+std::string context_arn_of(const SseRule& rule, const BucketName& bucket, std::string_view object_key);
+
 // Issues and unlocks envelopes: the only switch on the scheme. Every data key is a KDF input; the chunk ciphers are
 // derived from it (docs/FORMAT.md, "Keys"). Thread-safe; may block in the KMS.
 class Keyring {
@@ -34,6 +37,13 @@ class Keyring {
   };
   // A fresh data key per call (per layer), under the rule. Key errors as Kms gives them.
   Result<Issued> issue(const SseRule& rule, const Subject& subject, const Principal& principal);
+
+  // The same data keys, generation and chunks: each layer wrapped anew under what the rule names now, and committed to
+  // again. For a rule of the envelope's own algorithm, asserted. kDamaged as unlock; key errors of both keys.
+  Result<Envelope> rewrap(const Envelope& envelope, const SseRule& rule, std::string context_arn,
+                          const Principal& principal);
+  // Whether the envelope is as rewrap would leave it: under the rule's key and the newest version of its material.
+  bool up_to_date(const Envelope& envelope, const SseRule& rule) const;
 
   // kDamaged when the commitment does not hold; key errors as Kms gives them.
   Result<std::shared_ptr<const Aead>> unlock(const Envelope& envelope, const Principal& principal);
@@ -54,6 +64,12 @@ class Keyring {
   // Each makes a data key, and appends it and its layer, still without commitment.
   Status add_sse_s3_layer(Envelope& envelope, DataKeys& data_keys) const;
   Status add_kms_layer(const SseRule& rule, const Principal& principal, Envelope& envelope, DataKeys& data_keys) const;
+  // The same for a data key that is there.
+  Status wrap_sse_s3_layer(Envelope& envelope, const Key& data_key) const;
+  Status wrap_kms_layer(const SseRule& rule, const Principal& principal, Envelope& envelope, const Key& data_key) const;
+  Kms& kms_for(const SseRule& rule) const { return rule.uses_bucket_key() ? bucket_keys_ : kms_; }
+  // All of them, their commitments checked.
+  Result<DataKeys> data_keys_of(const Envelope& envelope, const Principal& principal) const;
   Result<Key> data_key_of(const Envelope& envelope, std::size_t layer, const Principal& principal) const;
   std::shared_ptr<const Aead> cipher_of(const Envelope& envelope, const DataKeys& data_keys) const;
 

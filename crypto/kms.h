@@ -18,6 +18,12 @@ struct DataKey {
   std::string key_arn;  // always a key ARN, never an alias
 };
 
+// What Encrypt answers.
+struct WrappedDataKey {
+  Bytes blob;           // as DataKey's
+  std::string key_arn;  // always a key ARN, never an alias
+};
+
 // A key management service, as envelope encryption sees it. Thread-safe; may block (an external one does).
 class Kms {
  public:
@@ -25,11 +31,17 @@ class Kms {
   // key: id, ARN, alias or alias ARN; resolved now, in the principal's account (SEED-26).
   virtual Result<DataKey> generate_data_key(std::string_view key, const EncryptionContext& context,
                                             const Principal& principal) = 0;
+  // The same for a data key that is there already: decrypt of the blob answers it.
+  virtual Result<WrappedDataKey> encrypt(std::string_view key, const Key& data_key, const EncryptionContext& context,
+                                         const Principal& principal) = 0;
   // kInvalidCiphertext when the blob is damaged or the context is not the one it was made with.
   virtual Result<Key> decrypt(BytesView blob, const EncryptionContext& context, const Principal& principal) = 0;
   // Whether decrypt could succeed for blobs of this key ARN now: state and policy, no cryptography, no call counted.
   // Called at every open and every uncached read, so it costs a look into memory.
   virtual Status usable(std::string_view key_arn, const Principal& principal) const = 0;
+  // Whether `blob` is under the key that `key` names now, and under the newest version of its material. False where
+  // `key` names none. As cheap as usable. An external KMS turns its material unseen and can only compare keys.
+  virtual bool is_current(BytesView blob, std::string_view key) const = 0;
 };
 
 }  // namespace coffer

@@ -15,8 +15,9 @@ constexpr std::int64_t kDayNs = std::int64_t{24} * 3600 * 1'000'000'000;
 
 // Every operation that is counted, so that a count of none shows as 0.
 constexpr std::string_view kOperations[] = {
-    "CancelKeyDeletion", "CreateAlias",     "CreateKey",   "Decrypt",  "DescribeKey",       "DisableKey",
-    "EnableKey",         "GenerateDataKey", "ListAliases", "ListKeys", "RotateKeyOnDemand", "ScheduleKeyDeletion"};
+    "CancelKeyDeletion", "CreateAlias", "CreateKey",       "Decrypt",     "DescribeKey", "DisableKey",
+    "EnableKey",         "Encrypt",     "GenerateDataKey", "ListAliases", "ListKeys",    "RotateKeyOnDemand",
+    "ScheduleKeyDeletion"};
 
 // KMS-22: how KMS says that a number is out of bounds.
 Error out_of_bounds(std::string_view field, std::uint64_t value, std::string_view bound) {
@@ -134,8 +135,12 @@ struct LocalKms::State {
 
   // Fills plaintext with random bytes and answers their blob.
   Result<Bytes> generate(const Found& found, const EncryptionContext& context, MutableBytes plaintext) const {
-    COFFER_ASSIGN(const Key material, unwrap(found));
     fill_random(plaintext);
+    return seal_blob(found, context, plaintext);
+  }
+
+  Result<Bytes> seal_blob(const Found& found, const EncryptionContext& context, BytesView plaintext) const {
+    COFFER_ASSIGN(const Key material, unwrap(found));
     return seal_kms_blob(suite, material, found.metadata, found.material.material_id, context, plaintext);
   }
 
@@ -143,6 +148,14 @@ struct LocalKms::State {
                    MutableBytes plaintext) const {
     COFFER_ASSIGN(const Key material, unwrap(found));
     return open_kms_blob(suite, material, found.metadata, blob, context, plaintext);
+  }
+
+  // The key that S3 uses: the one behind alias/aws/s3 is made when it is first asked for.
+  Result<Found> current_material_for_s3(std::string_view key) {
+    auto found = current_material(key);
+    if (found.ok() || found.code() != Code::kKeyMissing || !names_aws_managed(key)) return found;
+    COFFER_TRY(ensure_aws_managed());
+    return current_material(key);
   }
 
   // Saves, and only then shows. The caller holds `change`.
@@ -244,15 +257,20 @@ Result<DataKey> LocalKms::generate_data_key(std::string_view key, const Encrypti
   state_->count("GenerateDataKey");
   COFFER_TRY(state_->check_principal(principal, "kms:GenerateDataKey"));
   COFFER_TRY(check_context(context));
-  auto found = state_->current_material(key);
-  if (!found.ok() && found.code() == Code::kKeyMissing && state_->names_aws_managed(key)) {
-    COFFER_TRY(state_->ensure_aws_managed());
-    found = state_->current_material(key);
-  }
-  if (!found.ok()) return std::move(found).error();
+  COFFER_ASSIGN(const State::Found found, state_->current_material_for_s3(key));
   Key plaintext = Key::zero();
-  COFFER_ASSIGN(Bytes blob, state_->generate(*found, context, plaintext.span()));
-  return DataKey{std::move(plaintext), std::move(blob), found->metadata.arn};
+  COFFER_ASSIGN(Bytes blob, state_->generate(found, context, plaintext.span()));
+  return DataKey{std::move(plaintext), std::move(blob), found.metadata.arn};
+}
+
+Result<WrappedDataKey> LocalKms::encrypt(std::string_view key, const Key& data_key, const EncryptionContext& context,
+                                         const Principal& principal) {
+  state_->count("Encrypt");
+  COFFER_TRY(state_->check_principal(principal, "kms:Encrypt"));
+  COFFER_TRY(check_context(context));
+  COFFER_ASSIGN(const State::Found found, state_->current_material_for_s3(key));
+  COFFER_ASSIGN(Bytes blob, state_->seal_blob(found, context, data_key.view()));
+  return WrappedDataKey{std::move(blob), found.metadata.arn};
 }
 
 Result<Key> LocalKms::decrypt(BytesView bytes, const EncryptionContext& context, const Principal& principal) {
@@ -272,6 +290,16 @@ Status LocalKms::usable(std::string_view key_arn, const Principal& principal) co
   std::shared_lock lock(state_->mutex);
   COFFER_ASSIGN(const KmsKeyRecord* record, state_->book.find(key_arn));
   return check_enabled(record->metadata);
+}
+
+bool LocalKms::is_current(BytesView bytes, std::string_view key) const {
+  const auto blob = parse_kms_blob(bytes);
+  if (!blob.ok()) return false;
+  std::shared_lock lock(state_->mutex);
+  const auto record = state_->book.find(key);
+  if (!record.ok()) return false;
+  const KeyMetadata& metadata = (*record)->metadata;
+  return metadata.key_id == blob->key_id() && metadata.current_material_id == blob->material_id;
 }
 
 Result<LocalKms::WireDataKey> LocalKms::generate_bytes(std::string_view key, std::size_t size,

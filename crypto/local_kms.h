@@ -23,11 +23,14 @@ class LocalKms final : public Kms {
                                                 const Clock& clock, Realm realm);
   ~LocalKms() override;
 
-  // Kms. generate_data_key under alias/aws/s3 makes that key on its first use.
+  // Kms. generate_data_key and encrypt under alias/aws/s3 make that key on its first use.
   Result<DataKey> generate_data_key(std::string_view key, const EncryptionContext& context,
                                     const Principal& principal) override;
+  Result<WrappedDataKey> encrypt(std::string_view key, const Key& data_key, const EncryptionContext& context,
+                                 const Principal& principal) override;
   Result<Key> decrypt(BytesView blob, const EncryptionContext& context, const Principal& principal) override;
   Status usable(std::string_view key_arn, const Principal& principal) const override;
+  bool is_current(BytesView blob, std::string_view key) const override;
 
   // GenerateDataKey and Decrypt as the wire has them: any length, KeyId optional on Decrypt.
   struct WireDataKey {

@@ -47,8 +47,9 @@ Result<ObjectInfo> StoreMountControl::inspect(std::string_view bucket, std::stri
   return out;
 }
 
-Result<std::uint64_t> StoreMountControl::reseal(const BucketName& bucket, std::string_view prefix) {
-  return store_.queue_reseal(bucket, prefix);
+Result<std::uint64_t> StoreMountControl::reseal(const BucketName& bucket, std::string_view prefix, Reseal what) {
+  const bool anew = what == Reseal::kNewDataKeys;
+  return store_.queue_reseal(bucket, prefix, anew ? ResealScope::kNewDataKeys : ResealScope::kWhatIsDue);
 }
 
 }  // namespace coffer

@@ -19,7 +19,7 @@ class StoreMountControl final : public MountControl {
 
   Result<MountStatus> status() override;
   Result<ObjectInfo> inspect(std::string_view bucket, std::string_view key) override;
-  Result<std::uint64_t> reseal(const BucketName& bucket, std::string_view prefix) override;
+  Result<std::uint64_t> reseal(const BucketName& bucket, std::string_view prefix, Reseal what) override;
 
  private:
   Store& store_;

@@ -103,7 +103,15 @@ class Catalog final : public KmsRecords {
   // --- content ---
   Result<ContentRow> content(InodeNumber ino);  // kNotFound
   Result<Bytes> envelope(InodeNumber ino);      // of content(), without reading inline bytes
+  struct Sealed {
+    Bytes envelope;
+    std::optional<Bytes> next_envelope;
+    std::uint64_t rule_version = 0;
+  };
+  Result<Sealed> sealed(InodeNumber ino);       // the same
   Status put_content(const ContentRow& row);    // insert or replace
+  // Another envelope of the same generation; the rest of the row stays as it is. kNotFound.
+  Status put_envelope(InodeNumber ino, BytesView envelope, std::uint64_t rule_version);
   Status put_leases(InodeNumber ino, std::uint64_t leased, std::uint64_t next_leased);
   Result<std::optional<Bytes>> map_row(InodeNumber ino, std::uint32_t row);
   Result<std::vector<std::uint32_t>> map_rows(InodeNumber ino, std::uint32_t from, std::size_t limit);  // row numbers that exist, ascending
@@ -132,8 +140,14 @@ class Catalog final : public KmsRecords {
   Status remove_bucket(InodeNumber bucket);
 
   // --- the reseal queue, newest first ---
-  Status enqueue_reseal(InodeNumber ino);  // moves to the front if it is there
-  Result<std::optional<InodeNumber>> next_reseal();
+  struct Resealing {
+    InodeNumber ino = 0;
+    std::uint32_t leaving = 0;  // its data is to be under a later generation than this; 0: as its envelope needs
+    bool operator==(const Resealing&) const = default;
+  };
+  Status enqueue_reseal(InodeNumber ino, std::uint32_t leaving = 0);  // moves to the front if it is there
+  Result<std::optional<Resealing>> next_reseal();
+  Result<std::optional<Resealing>> resealing(InodeNumber ino);
   Status dequeue_reseal(InodeNumber ino);
   Status postpone_reseal(InodeNumber ino);  // to the back: its key does not serve now
   Result<std::uint64_t> reseal_count();

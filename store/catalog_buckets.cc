@@ -33,6 +33,14 @@ SseRule rule_at(Query& row, int first) {
   return rule;
 }
 
+Result<std::optional<Catalog::Resealing>> resealing_at(Query row) {
+  COFFER_ASSIGN(bool found, row.step());
+  if (!found) return std::optional<Catalog::Resealing>();
+  const Catalog::Resealing entry{row.number(0, kInodeMax), static_cast<std::uint32_t>(row.number(1, UINT32_MAX))};
+  COFFER_TRY(row.sound());
+  return std::optional(entry);
+}
+
 }  // namespace
 
 // Of the columns ino, name, owner, created, algorithm, kms_key, bucket_key, blocked, rule_version.
@@ -109,22 +117,22 @@ Status Catalog::remove_bucket(InodeNumber bucket) {
 
 // --- the reseal queue: the greatest place is served first ---
 
-Status Catalog::enqueue_reseal(InodeNumber ino) {
+Status Catalog::enqueue_reseal(InodeNumber ino, std::uint32_t leaving) {
   return state_
       ->query(
-          "INSERT INTO reseal(ino, place) VALUES(?1, (SELECT coalesce(max(place), 0) + 1 FROM reseal))"
-          " ON CONFLICT(ino) DO UPDATE SET place = excluded.place",
-          ino)
+          "INSERT INTO reseal(ino, place, leaving)"
+          " VALUES(?1, (SELECT coalesce(max(place), 0) + 1 FROM reseal), ?2)"
+          " ON CONFLICT(ino) DO UPDATE SET place = excluded.place, leaving = max(leaving, excluded.leaving)",
+          ino, leaving)
       .run();
 }
 
-Result<std::optional<InodeNumber>> Catalog::next_reseal() {
-  auto row = state_->query("SELECT ino FROM reseal ORDER BY place DESC LIMIT 1");
-  COFFER_ASSIGN(bool found, row.step());
-  if (!found) return std::optional<InodeNumber>();
-  InodeNumber ino = row.number(0, kInodeMax);
-  COFFER_TRY(row.sound());
-  return std::optional(ino);
+Result<std::optional<Catalog::Resealing>> Catalog::next_reseal() {
+  return resealing_at(state_->query("SELECT ino, leaving FROM reseal ORDER BY place DESC LIMIT 1"));
+}
+
+Result<std::optional<Catalog::Resealing>> Catalog::resealing(InodeNumber ino) {
+  return resealing_at(state_->query("SELECT ino, leaving FROM reseal WHERE ino = ?1", ino));
 }
 
 Status Catalog::dequeue_reseal(InodeNumber ino) {

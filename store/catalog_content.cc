@@ -43,6 +43,18 @@ Result<Bytes> Catalog::envelope(InodeNumber ino) {
   return envelope;
 }
 
+Result<Catalog::Sealed> Catalog::sealed(InodeNumber ino) {
+  auto row = state_->query("SELECT rule_version, envelope, next_envelope FROM contents WHERE ino = ?1", ino);
+  COFFER_ASSIGN(bool found, row.step());
+  if (!found) return Error{Code::kNotFound, "the inode has no content"};
+  Sealed sealed;
+  sealed.rule_version = row.number(0);
+  sealed.envelope = to_bytes(row.blob(1));
+  sealed.next_envelope = optional_blob_at(row, 2);
+  COFFER_TRY(row.sound());
+  return sealed;
+}
+
 Status Catalog::put_content(const ContentRow& c) {
   return state_
       ->query(
@@ -51,6 +63,14 @@ Status Catalog::put_content(const ContentRow& c) {
           c.ino, c.rule_version, c.next_rule_version, c.seals_leased, c.next_seals_leased, c.file, c.envelope,
           c.next_envelope, c.inline_chunk)
       .run();
+}
+
+Status Catalog::put_envelope(InodeNumber ino, BytesView envelope, std::uint64_t rule_version) {
+  auto query =
+      state_->query("UPDATE contents SET envelope = ?2, rule_version = ?3 WHERE ino = ?1", ino, envelope, rule_version);
+  COFFER_TRY(query.run());
+  if (query.changes() == 0) return Error{Code::kNotFound, "the inode has no content"};
+  return {};
 }
 
 Status Catalog::put_leases(InodeNumber ino, std::uint64_t leased, std::uint64_t next_leased) {

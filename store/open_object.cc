@@ -138,6 +138,14 @@ void OpenObject::restart(KeptEnvelope fresh) {
   });
 }
 
+void OpenObject::rewrapped(std::shared_ptr<const Envelope> envelope, Bytes encoded, std::uint64_t rule_version) {
+  assert(!next_ && envelope->generation == current_.envelope->generation);
+  current_.envelope = std::move(envelope);
+  current_.encoded = std::move(encoded);
+  current_.rule_version = rule_version;
+  queued_for = 0;
+}
+
 Status OpenObject::begin_reseal(KeptEnvelope next) {
   assert(!next_ && parity_of(*next.envelope) != parity_of(*current_.envelope));
   COFFER_TRY(load_inline());

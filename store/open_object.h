@@ -93,6 +93,8 @@ class OpenObject {
 
   // The content begins anew under another envelope. The catalog has it already; the old file is the caller's garbage.
   void restart(KeptEnvelope fresh);
+  // Another envelope over the same data keys. The catalog has it already; the cipher stays what it is.
+  void rewrapped(std::shared_ptr<const Envelope> envelope, Bytes encoded, std::uint64_t rule_version);
   Status begin_reseal(KeptEnvelope next);
   Status abandon_reseal();  // only while nothing is sealed under next
   enum class Reseal { kMoved, kComplete, kNeedsDurableCommit };

@@ -41,6 +41,7 @@ enum class XattrMode { kAny, kCreate, kReplace };
 enum class FallocateMode { kAllocate, kAllocateKeepSize, kPunchHole, kZero, kZeroKeepSize };
 enum class SeekFor { kData, kHole };
 enum class AccessTimes { kRelative, kAlways };  // kRelative: older than the last change, or than a day (relatime)
+enum class ResealScope { kWhatIsDue, kNewDataKeys };
 
 struct Usage {
   Disk::Space space;
@@ -147,11 +148,14 @@ class Store {
   // --- sealing ---
   Result<Sealing> sealing(InodeNumber ino);
   Result<InodeNumber> resolve(std::string_view bucket, std::string_view key);  // a path below a bucket; no reference counted
-  Result<std::uint64_t> queue_reseal(const BucketName& bucket, std::string_view prefix);
+  // Adds the bucket's objects whose keys begin with the prefix: those that are not as the default says, the newest
+  // version of its key's material included; under kNewDataKeys all, whose data is sealed anew then.
+  Result<std::uint64_t> queue_reseal(const BucketName& bucket, std::string_view prefix,
+                                     ResealScope what = ResealScope::kWhatIsDue);
   struct ResealProgress {
     std::uint64_t done = 0, waiting = 0;
   };
-  Result<bool> reseal_step();  // one bounded step of the first object in the queue; false: nothing to do now
+  Result<bool> reseal_step();  // one bounded step of the first objects in the queue; false: nothing to do now
   ResealProgress reseal_progress() const;
 
   // --- a key that stops serving (section 2 of the design: the daemon drives these in order) ---

@@ -41,24 +41,30 @@ Result<std::shared_ptr<OpenObject>> Store::State::object_locked(InodeNumber ino)
 // The current envelope's key must serve. The next one's may fail: what is under it answers so itself, and writes stay
 // under the current one.
 Status Store::State::ensure_key(OpenObject& object, Access access) {
-  std::shared_ptr<const Envelope> current, next;
-  bool current_open = false, next_open = false;
-  {
-    std::shared_lock lock(object.mutex);
-    current = object.current().envelope;
-    current_open = object.current().aead != nullptr;
-    if (object.next()) {
-      next = object.next()->envelope;
-      next_open = object.next()->aead != nullptr;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::shared_ptr<const Envelope> current, next;
+    bool current_open = false, next_open = false;
+    {
+      std::shared_lock lock(object.mutex);
+      current = object.current().envelope;
+      current_open = object.current().aead != nullptr;
+      if (object.next()) {
+        next = object.next()->envelope;
+        next_open = object.next()->aead != nullptr;
+      }
     }
+    if (next && !ensure_cipher(object, next, next_open, access) && next_open) {
+      Gate::Pass pass(gate);
+      std::unique_lock lock(object.mutex);
+      COFFER_TRY(object.flush());
+      object.unlocked(next, nullptr);
+    }
+    COFFER_TRY(ensure_cipher(object, current, current_open, access));
+    // Its place may have been taken by one that was wrapped anew, or by the next one: then that one's key counts.
+    std::shared_lock lock(object.mutex);
+    if (object.current().envelope == current) return {};
   }
-  if (next && !ensure_cipher(object, next, next_open, access) && next_open) {
-    Gate::Pass pass(gate);
-    std::unique_lock lock(object.mutex);
-    COFFER_TRY(object.flush());
-    object.unlocked(next, nullptr);
-  }
-  return ensure_cipher(object, current, current_open, access);
+  return too_busy();
 }
 
 Status Store::State::ensure_cipher(OpenObject& object, const std::shared_ptr<const Envelope>& envelope, bool unlocked,

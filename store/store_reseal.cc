@@ -1,58 +1,133 @@
 #include "store/store_state.h"
 
-// The reseal queue: objects modified under an older default come under the current one, a bounded step at a time.
+// The reseal queue: objects modified under an older default, and those somebody named, come under the current one, a
+// bounded step at a time.
 namespace coffer {
 namespace {
 
 constexpr std::size_t kWalkPage = 256;
+
+Error key_held() { return {Code::kKeyDisabled, "the object's KMS key is being taken out of service"}; }
 
 }  // namespace
 
 Result<bool> Store::reseal_step() {
   auto& s = *state_;
   COFFER_TRY(s.ready());
-  std::optional<InodeNumber> first;
-  {
-    std::lock_guard lock(s.catalog.mutex());
-    COFFER_ASSIGN(first, s.catalog.next_reseal());
+  for (std::size_t left = kRewrapStepObjects; left > 0; --left) {
+    std::optional<Catalog::Resealing> first;
+    {
+      std::lock_guard lock(s.catalog.mutex());
+      COFFER_ASSIGN(first, s.catalog.next_reseal());
+    }
+    if (!first) return left < kRewrapStepObjects;
+    {
+      // Postponed objects stand at the back: one at the front means that all are.
+      std::lock_guard lock(s.reseal_mutex);
+      const auto waits = s.postponed.find(first->ino);
+      if (waits != s.postponed.end() && s.clock.monotonic_ns() < waits->second) return left < kRewrapStepObjects;
+    }
+    const auto done = s.checked(s.reseal_one(*first));
+    if (!done && done.code() == Code::kPoisoned) return done.error();
+    if (!done) COFFER_TRY(s.postpone(first->ino, done.error()));
+    if (!done || *done == State::Resealed::kAgain) return true;
   }
-  if (!first) return false;
-  {
-    // Postponed objects stand at the back: one at the front means that all are.
-    std::lock_guard lock(s.reseal_mutex);
-    const auto waits = s.postponed.find(*first);
-    if (waits != s.postponed.end() && s.clock.monotonic_ns() < waits->second) return false;
-  }
-  auto done = s.checked(s.reseal_one(*first));
-  if (done) return done;
-  if (done.code() == Code::kPoisoned) return done;
-  COFFER_TRY(s.postpone(*first, done.error()));
   return true;
 }
 
-Result<bool> Store::State::reseal_one(InodeNumber ino) {
-  const auto found = object(ino);
+Result<Store::State::Resealed> Store::State::reseal_one(const Catalog::Resealing& entry) {
+  const auto found = object(entry.ino);
   if (!found && found.code() != Code::kNotFound) return found.error();
   if (!found || inodes.read((*found)->inode()).nlink == 0) {
-    COFFER_TRY(dequeue(ino));
-    return true;
+    COFFER_TRY(dequeue(entry.ino));
+    return Resealed::kLeftQueue;
   }
   const auto object = *found;
   COFFER_ASSIGN(const auto bucket, bucket_of(inodes.read(object->inode()).bucket));
   std::shared_ptr<const Envelope> next;
-  bool due = false;
+  Due due = Due::kNothing;
   {
     std::shared_lock lock(object->mutex);
     if (object->next()) next = object->next()->envelope;
-    due = object->current().rule_version != bucket.rule_version || object->seals_run_out();
+    due = due_locked(*object, bucket, entry.leaving);
   }
-  if (!next && !due) {
-    COFFER_TRY(dequeue_unless_due(*object));
-    return true;
+  if (!next) {
+    switch (due) {
+      case Due::kNothing: COFFER_TRY(dequeue_unless_due(*object)); return Resealed::kLeftQueue;
+      case Due::kRewrap: return with_room([&] { return rewrap(object, bucket); });
+      case Due::kData: break;
+    }
   }
   COFFER_TRY(ensure_key(*object, Access::kOpen));
-  if (!next) return begin_reseal(object, bucket);
+  if (next) return move_some(object, next);
+  COFFER_TRY(begin_reseal(object, bucket));
+  return Resealed::kAgain;
+}
 
+// Data keys are made anew where the algorithm says which keys they must have been under from the first, where one has
+// sealed enough, and where somebody asked for it.
+Store::State::Due Store::State::due_locked(const OpenObject& object, const Bucket& bucket,
+                                           std::uint32_t leaving) const {
+  const Envelope& envelope = *object.current().envelope;
+  if (object.seals_run_out() || envelope.generation <= leaving) return Due::kData;
+  if (envelope.algorithm != bucket.rule.algorithm) return Due::kData;
+  const bool as_the_rule_says =
+      object.current().rule_version == bucket.rule_version && keyring.up_to_date(envelope, bucket.rule);
+  return as_the_rule_says ? Due::kNothing : Due::kRewrap;
+}
+
+// The KMS is asked with nothing locked. Chunks, generation and counts of seals stay: only what wraps the data keys is
+// another.
+Result<Store::State::Resealed> Store::State::rewrap(const std::shared_ptr<OpenObject>& object, const Bucket& bucket) {
+  std::shared_ptr<const Envelope> envelope;
+  {
+    std::shared_lock lock(object->mutex);
+    envelope = object->current().envelope;
+  }
+  if (held(envelope->kms_key_arn)) return key_held();
+  COFFER_ASSIGN(auto context, context_for(*object, *envelope, bucket));
+  COFFER_ASSIGN(auto made, keyring.rewrap(*envelope, bucket.rule, std::move(context), principal));
+  const auto fresh = std::make_shared<const Envelope>(std::move(made));
+  auto encoded = fresh->encode();
+
+  Gate::Pass pass(gate);
+  std::unique_lock lock(object->mutex);
+  if (object->gone() || object->next() || object->current().envelope != envelope) return Resealed::kAgain;
+  // The cipher in memory goes on under the new key: only while that serves.
+  if (held(fresh->kms_key_arn)) return key_held();
+  COFFER_TRY(keyring.usable(*fresh, principal));
+  bool left_queue = false;
+  {
+    std::lock_guard catalog_lock(catalog.mutex());
+    COFFER_TRY(reserve_pages_locked(kNamePages));
+    COFFER_ASSIGN(const auto entry, catalog.resealing(object->ino()));
+    const bool wants_data = object->seals_run_out() || (entry && fresh->generation <= entry->leaving);
+    left_queue = !wants_data && keyring.up_to_date(*fresh, bucket.rule);
+    Catalog::Savepoint savepoint(catalog);
+    COFFER_TRY(catalog.put_envelope(object->ino(), encoded, bucket.rule_version));
+    if (left_queue) COFFER_TRY(catalog.dequeue_reseal(object->ino()));
+    COFFER_TRY(savepoint.keep());
+  }
+  object->rewrapped(fresh, std::move(encoded), bucket.rule_version);
+  queue_header(object->ino());
+  touch();
+  if (!left_queue) return Resealed::kAgain;
+  std::lock_guard reseal_lock(reseal_mutex);
+  ++resealed;
+  postponed.erase(object->ino());
+  return Resealed::kLeftQueue;
+}
+
+// A rename keeps the context, and so does this; between the object's ARN and its bucket's it has to change.
+Result<std::string> Store::State::context_for(const OpenObject& object, const Envelope& envelope,
+                                              const Bucket& bucket) {
+  if (envelope.bucket_key() == bucket.rule.uses_bucket_key()) return envelope.context_arn;
+  COFFER_ASSIGN(const auto subject, subject_of(object, envelope.generation));
+  return context_arn_of(bucket.rule, subject.bucket, subject.object_key);
+}
+
+Result<Store::State::Resealed> Store::State::move_some(const std::shared_ptr<OpenObject>& object,
+                                                       const std::shared_ptr<const Envelope>& next) {
   bool next_open = false;
   {
     std::shared_lock lock(object->mutex);
@@ -76,7 +151,7 @@ Result<bool> Store::State::reseal_one(InodeNumber ino) {
     Gate::Pass pass(gate);
     std::unique_lock lock(object->mutex);
     const bool ready_to_move = !object->gone() && object->next() && object->next()->aead && object->current().aead;
-    if (!ready_to_move) return true;
+    if (!ready_to_move) return Resealed::kAgain;
     {
       std::lock_guard catalog_lock(catalog.mutex());
       COFFER_TRY(reserve_pages_locked(kNamePages + 3 * kResealStepChunks));
@@ -86,18 +161,18 @@ Result<bool> Store::State::reseal_one(InodeNumber ino) {
     COFFER_ASSIGN(step, object->reseal_some());
     if (step == OpenObject::Reseal::kComplete) {
       COFFER_TRY(object->finish_reseal());
-      queue_header(ino);
+      queue_header(object->ino());
       std::lock_guard reseal_lock(reseal_mutex);
       ++resealed;
-      postponed.erase(ino);
+      postponed.erase(object->ino());
     }
   }
   // If the rule changed in between, the object stays in the queue and begins again.
   if (step == OpenObject::Reseal::kNeedsDurableCommit) COFFER_TRY(durable_commit());
-  return true;
+  return Resealed::kAgain;
 }
 
-Result<bool> Store::State::begin_reseal(const std::shared_ptr<OpenObject>& object, const Bucket& bucket) {
+Status Store::State::begin_reseal(const std::shared_ptr<OpenObject>& object, const Bucket& bucket) {
   std::uint32_t generation = 0;
   {
     std::shared_lock lock(object->mutex);
@@ -107,12 +182,12 @@ Result<bool> Store::State::begin_reseal(const std::shared_ptr<OpenObject>& objec
   COFFER_ASSIGN(auto issued, keyring.issue(bucket.rule, subject, principal));
   Gate::Pass pass(gate);
   std::unique_lock lock(object->mutex);
-  if (object->gone() || object->next() || object->newest_generation() != generation) return true;
+  if (object->gone() || object->next() || object->newest_generation() != generation) return {};
   COFFER_TRY(object->begin_reseal(KeptEnvelope::issued(std::move(issued), bucket.rule_version)));
   queue_header(object->ino());
   list_changed(object);
   touch();
-  return true;
+  return {};
 }
 
 Status Store::State::dequeue(InodeNumber ino) {
@@ -130,8 +205,9 @@ Status Store::State::dequeue_unless_due(OpenObject& object) {
   Gate::Pass pass(gate);
   std::unique_lock lock(object.mutex);
   COFFER_ASSIGN(const auto bucket, bucket_of(inodes.read(object.inode()).bucket));
-  if (object.current().rule_version != bucket.rule_version || object.seals_run_out() || object.next()) return {};
   std::lock_guard catalog_lock(catalog.mutex());
+  COFFER_ASSIGN(const auto entry, catalog.resealing(object.ino()));
+  if (object.next() || due_locked(object, bucket, entry ? entry->leaving : 0) != Due::kNothing) return {};
   COFFER_TRY(catalog.dequeue_reseal(object.ino()));
   object.queued_for = 0;
   touch();
@@ -139,11 +215,14 @@ Status Store::State::dequeue_unless_due(OpenObject& object) {
 }
 
 Status Store::State::postpone(InodeNumber ino, const Error& why) {
-  log(LogLevel::kWarning, "an object could not be resealed and waits: " + why.message);
+  bool first = false;
   {
     std::lock_guard lock(reseal_mutex);
+    first = postponed.empty();
     postponed[ino] = clock.monotonic_ns() + kResealRetrySeconds * 1'000'000'000;
   }
+  // Once, and not for each of a million objects under one key that fails.
+  if (first) log(LogLevel::kWarning, "an object could not be resealed and waits: " + why.message);
   Gate::Pass pass(gate);
   std::lock_guard lock(catalog.mutex());
   COFFER_TRY(checked(catalog.postpone_reseal(ino)));
@@ -155,18 +234,44 @@ Store::ResealProgress Store::reseal_progress() const {
   ResealProgress progress;
   {
     std::lock_guard lock(state_->catalog.mutex());
-    progress.waiting = state_->catalog.reseal_count().ok() ? *state_->catalog.reseal_count() : 0;
+    const auto waiting = state_->catalog.reseal_count();
+    progress.waiting = waiting.ok() ? *waiting : 0;
   }
   std::lock_guard lock(state_->reseal_mutex);
   progress.done = state_->resealed;
   return progress;
 }
 
-// Adds the bucket's objects whose keys begin with the prefix and that are under an older default.
-Result<std::uint64_t> Store::queue_reseal(const BucketName& name, std::string_view prefix) {
+Status Store::State::enqueue_if_due_locked(InodeNumber ino, const Bucket& bucket, ResealScope what, std::uint64_t& queued) {
+  COFFER_ASSIGN(const auto sealed, catalog.sealed(ino));
+  std::uint32_t leaving = 0;
+  switch (what) {
+    case ResealScope::kNewDataKeys: {
+      COFFER_ASSIGN(const auto newest, Envelope::decode(sealed.next_envelope.value_or(sealed.envelope)));
+      leaving = newest.generation;
+      break;
+    }
+    case ResealScope::kWhatIsDue: {
+      // One that does not decode is due too: the queue's log says why it waits.
+      const auto envelope = Envelope::decode(sealed.envelope);
+      const bool as_the_rule_says = sealed.rule_version == bucket.rule_version && !sealed.next_envelope &&
+                                    envelope.ok() && keyring.up_to_date(*envelope, bucket.rule);
+      if (as_the_rule_says) return {};
+      break;
+    }
+  }
+  COFFER_TRY(reserve_pages_locked(2));
+  COFFER_TRY(checked(catalog.enqueue_reseal(ino, leaving)));
+  ++queued;
+  return {};
+}
+
+Result<std::uint64_t> Store::queue_reseal(const BucketName& name, std::string_view prefix, ResealScope what) {
   auto& s = *state_;
   COFFER_TRY(s.ready());
   COFFER_ASSIGN(const auto bucket, find_bucket(name));
+  // Envelopes issued before this call are in the catalog then, for whoever wants their data keys left behind.
+  COFFER_TRY(s.soft_commit());
   std::uint64_t queued = 0;
   std::vector<std::pair<InodeNumber, std::string>> directories{{bucket.ino, ""}};
   while (!directories.empty()) {
@@ -185,11 +290,7 @@ Result<std::uint64_t> Store::queue_reseal(const BucketName& name, std::string_vi
           continue;
         }
         if (entry.kind != FileKind::kFile || !key.starts_with(prefix)) continue;
-        COFFER_ASSIGN(const auto row, s.catalog.content(entry.ino));
-        if (row.rule_version == bucket.rule_version && !row.next_envelope) continue;
-        COFFER_TRY(s.reserve_pages_locked(2));
-        COFFER_TRY(s.checked(s.catalog.enqueue_reseal(entry.ino)));
-        ++queued;
+        COFFER_TRY(s.enqueue_if_due_locked(entry.ino, bucket, what, queued));
       }
       s.touch();
       if (entries.size() < kWalkPage) break;

@@ -178,8 +178,16 @@ struct Store::State {
   std::vector<std::shared_ptr<OpenObject>> under(const std::string& kms_key_arn);
 
   // --- store_reseal.cc ---
-  Result<bool> reseal_one(InodeNumber ino);
-  Result<bool> begin_reseal(const std::shared_ptr<OpenObject>& object, const Bucket& bucket);
+  // What an object in the queue waits for. kRewrap: its data keys stay, and are wrapped anew.
+  enum class Due { kNothing, kRewrap, kData };
+  enum class Resealed { kLeftQueue, kAgain };
+  Result<Resealed> reseal_one(const Catalog::Resealing& entry);
+  Due due_locked(const OpenObject& object, const Bucket& bucket, std::uint32_t leaving) const;
+  Result<Resealed> rewrap(const std::shared_ptr<OpenObject>& object, const Bucket& bucket);
+  Result<std::string> context_for(const OpenObject& object, const Envelope& envelope, const Bucket& bucket);
+  Status begin_reseal(const std::shared_ptr<OpenObject>& object, const Bucket& bucket);
+  Result<Resealed> move_some(const std::shared_ptr<OpenObject>& object, const std::shared_ptr<const Envelope>& next);
+  Status enqueue_if_due_locked(InodeNumber ino, const Bucket& bucket, ResealScope what, std::uint64_t& queued);
   Status dequeue(InodeNumber ino);
   Status dequeue_unless_due(OpenObject& object);
   Status postpone(InodeNumber ino, const Error& why);

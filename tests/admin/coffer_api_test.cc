@@ -66,6 +66,10 @@ TEST(CofferApi, ResealSaysHowManyObjectsItAdded) {
   AdminRoom room;
   EXPECT_EQ(body_of(room.coffer_call("Reseal", "{\"bucket\":\"docs\"}")), (json{{"added", 10}}));
   EXPECT_EQ(body_of(room.coffer_call("Reseal", "{\"bucket\":\"docs\",\"prefix\":\"a/\"}")), (json{{"added", 4}}));
+  EXPECT_EQ(body_of(room.coffer_call("Reseal", "{\"bucket\":\"docs\",\"data\":true}")), (json{{"added", 99}}));
+  EXPECT_EQ(body_of(room.coffer_call("Reseal", "{\"bucket\":\"docs\",\"data\":false}")), (json{{"added", 10}}));
+  EXPECT_EQ(body_of(room.coffer_call("Reseal", "{\"bucket\":\"docs\",\"data\":\"true\"}"))["__type"],
+            "SerializationException");
   EXPECT_EQ(body_of(room.coffer_call("Reseal", "{\"bucket\":\"none\"}"))["__type"], "NoSuchBucket");
   EXPECT_EQ(body_of(room.coffer_call("Reseal", "{\"bucket\":\"X\"}"))["__type"], "InvalidBucketName");
 }

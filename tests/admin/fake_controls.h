@@ -269,7 +269,8 @@ class FakeMount final : public MountControl {
     object.context = {{"aws:s3:arn", "arn:aws:s3:::docs/a/b"}};
     return object;
   }
-  Result<std::uint64_t> reseal(const BucketName& bucket, std::string_view prefix) override {
+  Result<std::uint64_t> reseal(const BucketName& bucket, std::string_view prefix, Reseal what) override {
+    if (what == Reseal::kNewDataKeys) return std::uint64_t{99};
     if (bucket.str() != "docs") return Error{Code::kNoSuchBucket, "no such bucket"};
     return std::uint64_t{prefix.empty() ? 10U : 4U};
   }

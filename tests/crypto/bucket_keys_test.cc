@@ -161,7 +161,11 @@ class GatedKms final : public Kms {
     return DataKey{Key::random(), Bytes(16, 7), "arn:aws:kms:us-east-1:000000000000:key/x"};
   }
   Result<Key> decrypt(BytesView, const EncryptionContext&, const Principal&) override { return Key::random(); }
+  Result<WrappedDataKey> encrypt(std::string_view, const Key&, const EncryptionContext&, const Principal&) override {
+    return Error{Code::kUnsupported, "not asked for in these tests"};
+  }
   Status usable(std::string_view, const Principal&) const override { return {}; }
+  bool is_current(BytesView, std::string_view) const override { return true; }
 
   void wait_for_call() {
     std::unique_lock lock(mutex_);

@@ -202,5 +202,69 @@ TEST_F(KeyringTest, TheOuterLayersKeyIsUnrelatedToTheKms) {
   EXPECT_EQ(without_root.unlock(issued.envelope, owner).code(), Code::kDamaged);
 }
 
+// --- wrapped anew ---
+
+TEST_F(KeyringTest, WrappedAnewAnEnvelopeOpensTheSameChunks) {
+  for (const SseRule& sse_rule : all_rules()) {
+    const auto issued = issue(sse_rule);
+    Bytes cipher(plain.size()), seal(issued.envelope.seal_size()), opened(plain.size());
+    ASSERT_TRUE(issued.aead->seal(aad, plain, cipher, seal).ok());
+    const auto fresh = keyring.rewrap(issued.envelope, sse_rule, issued.envelope.context_arn, owner);
+    ASSERT_TRUE(fresh.ok()) << fresh.error().message;
+    EXPECT_EQ(fresh->generation, issued.envelope.generation);
+    ASSERT_EQ(fresh->layers.size(), issued.envelope.layers.size());
+    for (std::size_t layer = 0; layer < fresh->layers.size(); ++layer) {
+      EXPECT_NE(fresh->layers[layer].wrapped_key, issued.envelope.layers[layer].wrapped_key);
+      EXPECT_NE(fresh->layers[layer].commitment, issued.envelope.layers[layer].commitment);
+    }
+    const auto aead = keyring.unlock(*Envelope::decode(fresh->encode()), owner);
+    ASSERT_TRUE(aead.ok()) << aead.error().message;
+    ASSERT_TRUE((*aead)->open(aad, cipher, seal, opened).ok());
+    EXPECT_EQ(opened, plain);
+  }
+}
+
+TEST_F(KeyringTest, ARotationMakesEveryEnvelopeUnderTheKeyDue) {
+  for (const SseRule& sse_rule : all_rules()) {
+    const auto issued = issue(sse_rule);
+    EXPECT_TRUE(keyring.up_to_date(issued.envelope, sse_rule));
+    ASSERT_TRUE(kms->rotate(arn).ok());
+    const bool kms_key = sse_rule.algorithm != SseAlgorithm::kAes256;
+    EXPECT_EQ(keyring.up_to_date(issued.envelope, sse_rule), !kms_key);
+    const auto fresh = keyring.rewrap(issued.envelope, sse_rule, issued.envelope.context_arn, owner);
+    ASSERT_TRUE(fresh.ok());
+    EXPECT_TRUE(keyring.up_to_date(*fresh, sse_rule));
+  }
+}
+
+TEST_F(KeyringTest, AnEnvelopeMixedFromTwoWrapsOfOneDataKeyDoesNotOpen) {
+  for (const SseRule& sse_rule : all_rules()) {
+    const Envelope old = issue(sse_rule).envelope;
+    const Envelope fresh = keyring.rewrap(old, sse_rule, old.context_arn, owner).value();
+    for (std::size_t layer = 0; layer < old.layers.size(); ++layer) {
+      Envelope mixed = fresh;
+      mixed.layers[layer].wrapped_key = old.layers[layer].wrapped_key;
+      EXPECT_EQ(keyring.unlock(mixed, owner).code(), Code::kDamaged);
+      mixed = fresh;
+      mixed.layers[layer].commitment = old.layers[layer].commitment;
+      EXPECT_EQ(keyring.unlock(mixed, owner).code(), Code::kDamaged);
+    }
+  }
+}
+
+TEST_F(KeyringTest, WhatDoesNotOpenIsNotWrappedAnew) {
+  for (const SseRule& sse_rule : all_rules()) {
+    Envelope damaged = issue(sse_rule).envelope;
+    damaged.layers[0].commitment[0] ^= 1;
+    EXPECT_EQ(keyring.rewrap(damaged, sse_rule, damaged.context_arn, owner).code(), Code::kDamaged);
+    if (sse_rule.algorithm == SseAlgorithm::kAes256) continue;
+    const Envelope whole = issue(sse_rule).envelope;
+    ASSERT_TRUE(kms->disable(arn).ok());
+    EXPECT_EQ(keyring.rewrap(whole, sse_rule, whole.context_arn, owner).code(), Code::kKeyDisabled);
+    EXPECT_EQ(keyring.rewrap(whole, sse_rule, whole.context_arn, stranger).code(), Code::kKeyDenied);
+    ASSERT_TRUE(kms->enable(arn).ok());
+  }
+}
+
 }  // namespace
 }  // namespace coffer

@@ -515,9 +515,9 @@ TEST_F(CatalogTest, BucketsOutOfRangeAreDamage) {
 TEST_F(CatalogTest, ResealServesTheNewestFirstAndThePostponedLast) {
   EXPECT_EQ(*catalog_->next_reseal(), std::nullopt);
   for (InodeNumber ino : {10, 11, 12}) ASSERT_TRUE(catalog_->enqueue_reseal(ino).ok());
-  EXPECT_EQ(*catalog_->next_reseal(), 12U);
+  EXPECT_EQ((*catalog_->next_reseal())->ino, 12U);
   ASSERT_TRUE(catalog_->enqueue_reseal(10).ok());
-  EXPECT_EQ(*catalog_->next_reseal(), 10U);
+  EXPECT_EQ((*catalog_->next_reseal())->ino, 10U);
   EXPECT_EQ(*catalog_->reseal_count(), 3U);
   ASSERT_TRUE(catalog_->postpone_reseal(10).ok());
   reopen();
@@ -797,7 +797,7 @@ TEST_F(CatalogVerifyTest, EveryBrokenPromiseIsNamed) {
       {"INSERT INTO garbage VALUES(-9)", "waits to be removed but is no data file: -9"},
       {"UPDATE contents SET file = 0", "a-bucket/folder/file: a chunk map without a data file"},
       {"INSERT INTO maps VALUES((55 << 24) | 7, x'')", "inode 55: a chunk map without a data file"},
-      {"INSERT INTO reseal VALUES(3, 100)", "a-bucket/folder: waits to be resealed"},
+      {"INSERT INTO reseal VALUES(3, 100, 0)", "a-bucket/folder: waits to be resealed"},
       {"DELETE FROM buckets", "a-bucket: in the root, but no bucket"},
       {"UPDATE buckets SET name = 'other-bucket'", "a-bucket: a bucket without its name in the root"},
       {"UPDATE buckets SET ino = 3", "a-bucket/folder: a bucket without a directory in the root"},

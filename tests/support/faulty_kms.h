@@ -27,6 +27,11 @@ class FaultyKms final : public Kms {
     COFFER_TRY(enter());
     return behind_->generate_data_key(key, context, principal);
   }
+  Result<WrappedDataKey> encrypt(std::string_view key, const Key& data_key, const EncryptionContext& context,
+                                 const Principal& principal) override {
+    COFFER_TRY(enter());
+    return behind_->encrypt(key, data_key, context, principal);
+  }
   Result<Key> decrypt(BytesView blob, const EncryptionContext& context, const Principal& principal) override {
     COFFER_TRY(enter());
     return behind_->decrypt(blob, context, principal);
@@ -34,6 +39,7 @@ class FaultyKms final : public Kms {
   Status usable(std::string_view key_arn, const Principal& principal) const override {
     return behind_->usable(key_arn, principal);
   }
+  bool is_current(BytesView blob, std::string_view key) const override { return behind_->is_current(blob, key); }
 
  private:
   Status enter() {
