@@ -5,6 +5,7 @@
 
 #include "admin/s3_error.h"
 #include "base/encoding.h"
+#include "base/limits.h"
 
 namespace coffer {
 namespace {
@@ -42,6 +43,9 @@ bool is_missing(Code code) { return code == Code::kNotFound || code == Code::kKe
 
 constexpr JsonMembers::Sizes kKeySizes{1, 64 * 1024};
 
+constexpr std::string_view kChangeUnlockSlots = "ChangeUnlockSlots";
+constexpr JsonMembers::Sizes kProofSizes{48, 48};
+
 JsonError badly_encoded() { return validation_error("key and prefix are percent-encoded"); }
 
 }  // namespace
@@ -52,10 +56,11 @@ struct CofferApi::Row {
 };
 
 const CofferApi::Row* CofferApi::find(std::string_view operation) {
-  static constexpr std::array<Row, 5> kRows = {{
+  static constexpr std::array<Row, 6> kRows = {{
       {"Status", &CofferApi::status},
       {"Inspect", &CofferApi::inspect},
       {"Reseal", &CofferApi::reseal},
+      {kChangeUnlockSlots, &CofferApi::change_unlock_slots},
       {"KmsStats", &CofferApi::kms_stats},
       {"CheckBucket", &CofferApi::check_bucket},
   }};
@@ -64,6 +69,8 @@ const CofferApi::Row* CofferApi::find(std::string_view operation) {
 }
 
 bool CofferApi::knows(std::string_view operation) { return find(operation) != nullptr; }
+
+bool CofferApi::is_local(std::string_view operation) { return operation == kChangeUnlockSlots; }
 
 JsonAnswer CofferApi::serve(std::string_view operation, std::string_view body) {
   const auto* row = find(operation);
@@ -126,6 +133,15 @@ JsonAnswer CofferApi::reseal(Request request) {
   const auto added = mount_.reseal(*bucket, *start, what);
   if (!added.ok()) return to_coffer(added.error(), bucket_text);
   return print_json({{"added", *added}});
+}
+
+JsonAnswer CofferApi::change_unlock_slots(Request request) {
+  JsonMembers members(request);
+  const auto keyslots = members.required_text("keyslots", {1, kUnlockSlotsJsonMax});
+  const auto proof = members.required_blob("proof", kProofSizes);
+  if (members.error()) return *members.error();
+  if (auto changed = unlock_.change_slots(keyslots, proof); !changed.ok()) return to_coffer(changed.error(), "");
+  return print_json(json::object());
 }
 
 JsonAnswer CofferApi::kms_stats(Request) {

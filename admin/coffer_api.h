@@ -17,6 +17,8 @@ namespace coffer {
 //   Reseal       {"bucket","prefix","data"} -> {"added":N}; prefix is optional, and so is data: true seals the data of all
 //                                      these objects under new data keys, where else due ones alone are wrapped anew
 //                                      In requests key and prefix are percent-encoded (RFC 3986): names are bytes
+//   ChangeUnlockSlots {"keyslots","proof"} -> {}; the next keyslots.json whole, and in base64 the proof that its maker has
+//                                      the root key. Over the Unix socket only: AccessDenied over TCP
 //   KmsStats     {}                 -> {"GenerateDataKey":N,"Decrypt":N,...}
 //   CheckBucket  {"bucket"}         -> {"bucket","sse","kms_key","kms_key_arn","usable","code","message"}; whether the
 //                                      bucket's rule could seal now. code and message only when usable is false: S3's
@@ -26,12 +28,14 @@ namespace coffer {
 // Errors are {"__type","message"} with S3's code and status: 404 NoSuchBucket, 404 NoSuchKey ... Thread-safe.
 class CofferApi {
  public:
-  CofferApi(BucketControl& buckets, KeyControl& keys, DataKeyControl& data_keys, MountControl& mount)
-      : buckets_(buckets), keys_(keys), data_keys_(data_keys), mount_(mount) {}
+  CofferApi(BucketControl& buckets, KeyControl& keys, DataKeyControl& data_keys, MountControl& mount,
+            UnlockControl& unlock)
+      : buckets_(buckets), keys_(keys), data_keys_(data_keys), mount_(mount), unlock_(unlock) {}
 
   JsonAnswer serve(std::string_view operation, std::string_view body);
 
   static bool knows(std::string_view operation);
+  static bool is_local(std::string_view operation);  // for callers on this machine's Unix socket alone
 
  private:
   using Request = const nlohmann::json&;
@@ -41,6 +45,7 @@ class CofferApi {
   JsonAnswer status(Request request);
   JsonAnswer inspect(Request request);
   JsonAnswer reseal(Request request);
+  JsonAnswer change_unlock_slots(Request request);
   JsonAnswer kms_stats(Request request);
   JsonAnswer check_bucket(Request request);
 
@@ -48,6 +53,7 @@ class CofferApi {
   KeyControl& keys_;
   DataKeyControl& data_keys_;
   MountControl& mount_;
+  UnlockControl& unlock_;
 };
 
 }  // namespace coffer

@@ -119,6 +119,15 @@ class MountControl {
   virtual Result<std::uint64_t> reseal(const BucketName& bucket, std::string_view prefix, Reseal what) = 0;
 };
 
+// The store's unlock slots.
+class UnlockControl {
+ public:
+  virtual ~UnlockControl() = default;
+  // Replaces keyslots.json by this text, which holds no secret. proof: that whoever made it has the root key and saw the
+  // file that is there. kInvalidArgument, kAccessDenied.
+  virtual Status change_slots(std::string_view keyslots, BytesView proof) = 0;
+};
+
 // Access keys: what SigV4 is checked against.
 struct AccessKey {
   std::string id;

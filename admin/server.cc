@@ -102,7 +102,7 @@ Server::Server(Realm realm, const Controls& controls, const Credentials& credent
     : realm_(std::move(realm)),
       s3_(realm_, controls.buckets),
       kms_(controls.keys, controls.aliases, controls.data_keys, realm_),
-      coffer_(controls.buckets, controls.keys, controls.data_keys, controls.mount),
+      coffer_(controls.buckets, controls.keys, controls.data_keys, controls.mount, controls.unlock),
       credentials_(credentials),
       clock_(clock),
       log_(std::move(log)) {}
@@ -160,6 +160,8 @@ Server::Outcome Server::serve_json(const HttpRequest& request, std::string_view 
   const auto operation = target.substr(prefix.size());
   if (!(ours ? CofferApi::knows(operation) : KmsApi::knows(operation))) return answer(unknown_operation());
   outcome.operation = operation;  // one of our own names: safe to log
+  if (ours && CofferApi::is_local(operation) && !request.peer_uid)
+    return answer(JsonError{403, "AccessDenied", "This operation is served on the Unix socket alone"});
   return answer(ours ? coffer_.serve(operation, request.body) : kms_.serve(operation, request.body, key.principal));
 }
 

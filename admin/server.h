@@ -17,6 +17,7 @@ struct Controls {
   AliasControl& aliases;
   DataKeyControl& data_keys;
   MountControl& mount;
+  UnlockControl& unlock;
 };
 
 // One request in, one answer out: checks the signature, tells S3, KMS and Coffer apart by X-Amz-Target, writes one log

@@ -52,7 +52,16 @@ void add_unlock(CLI::App& app, UnlockFlags& into) {
   auto* passphrase =
       app.add_option("--passphrase-file", into.passphrase_file, "the passphrase is this file's first line");
   auto* key = app.add_option("--key-file", into.key_file, "the key is this file: 32 bytes, used whole");
-  passphrase->excludes(key);
+  auto* recovery =
+      app.add_option("--recovery-file", into.recovery_file, "the recovery key is written in this file");
+  passphrase->excludes(key)->excludes(recovery);
+  key->excludes(recovery);
+}
+
+void add_new_secrets(CLI::App& app, NewSecrets& into) {
+  app.add_option("--new-passphrase-file", into.passphrase_file, "the new passphrase is this file's first line");
+  app.add_option("--new-key-file", into.key_file, "the new key is this file, made if it is missing");
+  app.add_flag("--recovery", into.recovery, "make a recovery key and print it, once");
 }
 
 void add_endpoint(CLI::App& app, EndpointChoice& into) {
@@ -226,6 +235,22 @@ void add_unlock_commands(Tree& tree) {
   add_needed(app, "STORE", options->store, "the store's folder");
   add_unlock(app, options->unlock);
   add_json(app, options->json);
+
+  auto add = add_leaf<UnlockAddOptions>(tree, group, "add", "one more way to open it; mounted or not");
+  add_needed(add.app, "STORE", add.options->store, "the store's folder");
+  add_unlock(add.app, add.options->unlock);
+  add_new_secrets(add.app, add.options->secrets);
+  add.app.get_option("--recovery")->excludes("--new-passphrase-file")->excludes("--new-key-file");
+  add.app.get_option("--new-key-file")->excludes("--new-passphrase-file");
+  auto rekey = add_leaf<UnlockRekeyOptions>(
+      tree, group, "rekey", "another root key, after a secret became known; the new secrets alone open it then");
+  add_needed(rekey.app, "STORE", rekey.options->store, "the store's folder, unmounted");
+  add_unlock(rekey.app, rekey.options->unlock);
+  add_new_secrets(rekey.app, rekey.options->secrets);
+  auto remove = add_leaf<UnlockRemoveOptions>(tree, group, "remove", "one way less; never the last; mounted or not");
+  add_needed(remove.app, "STORE", remove.options->store, "the store's folder");
+  add_needed(remove.app, "SLOT", remove.options->slot, "its id: `coffer unlock list` shows it");
+  add_unlock(remove.app, remove.options->unlock);
 }
 
 void build(Tree& tree) {

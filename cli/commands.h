@@ -22,6 +22,9 @@ Result<int> run_command(const CatOptions& options, Console& console);
 Result<int> run_command(const FsckOptions& options, Console& console);
 Result<int> run_command(const ResealOptions& options, Console& console);
 Result<int> run_command(const UnlockListOptions& options, Console& console);
+Result<int> run_command(const UnlockAddOptions& options, Console& console);
+Result<int> run_command(const UnlockRemoveOptions& options, Console& console);
+Result<int> run_command(const UnlockRekeyOptions& options, Console& console);
 
 // Everything the mount has answered is durable when this returns; kIo, saying what to do, if it could not be made so.
 Status sync_mount(const MountPoint& mount);

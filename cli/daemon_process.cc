@@ -171,6 +171,9 @@ Error run_daemon_in_foreground(const MountOptions& options) {
     arguments.insert(arguments.end(), {"--passphrase-file", *options.unlock.passphrase_file});
   }
   if (options.unlock.key_file) arguments.insert(arguments.end(), {"--key-file", *options.unlock.key_file});
+  if (options.unlock.recovery_file) {
+    arguments.insert(arguments.end(), {"--recovery-file", *options.unlock.recovery_file});
+  }
   add_places(arguments, options);
   ::execv(daemon->c_str(), as_argv(arguments).data());
   return {Code::kIo, "cannot start " + *daemon + ": " + std::strerror(errno)};

@@ -115,8 +115,32 @@ struct UnlockListOptions {
   bool json = false;
 };
 
+// What is to open the store from now on.
+struct NewSecrets {
+  std::optional<std::string> passphrase_file, key_file;
+  bool recovery = false;
+};
+
+struct UnlockAddOptions {
+  std::string store;
+  UnlockFlags unlock;
+  NewSecrets secrets;
+};
+
+struct UnlockRemoveOptions {
+  std::string store, slot;
+  UnlockFlags unlock;
+};
+
+struct UnlockRekeyOptions {
+  std::string store;
+  UnlockFlags unlock;
+  NewSecrets secrets;
+};
+
 using Command = std::variant<HelpOptions, InitOptions, MountOptions, UnmountOptions, SyncOptions, StatusOptions,
                              BucketOptions, EncryptionOptions, KmsOptions, InspectOptions, CatOptions, FsckOptions,
-                             ResealOptions, UnlockListOptions>;
+                             ResealOptions, UnlockListOptions, UnlockAddOptions, UnlockRemoveOptions,
+                             UnlockRekeyOptions>;
 
 }  // namespace coffer

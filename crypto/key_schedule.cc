@@ -18,6 +18,7 @@ std::string_view label_of(Purpose purpose) {
     case Purpose::kDataFileHeader: return "coffer/1/data-file-header";
     case Purpose::kCatalogCopy: return "coffer/1/catalog-copy";
     case Purpose::kNameHash: return "coffer/1/name-hash";
+    case Purpose::kSlotsChange: return "coffer/1/unlock-slots-change";
   }
   return "";
 }
@@ -36,6 +37,10 @@ Key derive_key(const Key& input, BytesView salt, BytesView info) {
 }
 
 Key KeySchedule::purpose_key(Purpose purpose) const { return derive_key(root_, store_, as_bytes(label_of(purpose))); }
+
+Result<Bytes> KeySchedule::wrap_root(const AeadSuite& suite, const Key& wrapping, BytesView aad) const {
+  return wrap_key(suite, wrapping, aad, root_);
+}
 
 Result<Bytes> wrap_key(const AeadSuite& suite, const Key& wrapping, BytesView aad, const Key& key) {
   Bytes wrapped(kWrapSize);

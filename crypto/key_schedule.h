@@ -21,7 +21,8 @@ enum class Purpose {
   kSuperblock,
   kDataFileHeader,
   kCatalogCopy,
-  kNameHash
+  kNameHash,
+  kSlotsChange
 };
 
 // The keys of a store, all derived from its root key and bound to its id.
@@ -30,6 +31,8 @@ class KeySchedule {
   KeySchedule(Key root, const StoreId& store) : root_(std::move(root)), store_(store) {}
   Key purpose_key(Purpose purpose) const;
   const StoreId& store_id() const { return store_; }
+  // The root key itself, wrapped: for unlock slots, and for nothing else.
+  Result<Bytes> wrap_root(const AeadSuite& suite, const Key& wrapping, BytesView aad) const;
 
  private:
   Key root_;

@@ -1,5 +1,6 @@
 #include "crypto/keyring.h"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 
@@ -120,6 +121,22 @@ Result<Envelope> Keyring::rewrap(const Envelope& envelope, const SseRule& rule, 
   }
   commit(fresh, data_keys);
   return fresh;
+}
+
+Result<Envelope> Keyring::move_root(const Envelope& envelope, const KeySchedule& next,
+                                    const Principal& principal) const {
+  const auto by_sse_s3 = [](const EnvelopeLayer& layer) { return layer.source == KeySource::kSseS3; };
+  if (std::none_of(envelope.layers.begin(), envelope.layers.end(), by_sse_s3)) return envelope;
+  COFFER_ASSIGN(const DataKeys data_keys, data_keys_of(envelope, principal));
+  const Key wrapping = next.purpose_key(Purpose::kSseS3);
+  Envelope moved = envelope;
+  for (std::size_t layer = 0; layer < data_keys.size(); ++layer) {
+    if (!by_sse_s3(envelope.layers[layer])) continue;
+    COFFER_ASSIGN(moved.layers[layer].wrapped_key,
+                  wrap_key(suite_, wrapping, sse_s3_aad(moved, layer), data_keys[layer]));
+  }
+  commit(moved, data_keys);
+  return moved;
 }
 
 bool Keyring::up_to_date(const Envelope& envelope, const SseRule& rule) const {

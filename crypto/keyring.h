@@ -42,6 +42,9 @@ class Keyring {
   // again. For a rule of the envelope's own algorithm, asserted. kDamaged as unlock; key errors of both keys.
   Result<Envelope> rewrap(const Envelope& envelope, const SseRule& rule, std::string context_arn,
                           const Principal& principal);
+  // The same again for another root key: what SSE-S3 wraps is wrapped under that, what the KMS wraps stays. An envelope
+  // with nothing of SSE-S3 in it stays as it is.
+  Result<Envelope> move_root(const Envelope& envelope, const KeySchedule& next, const Principal& principal) const;
   // Whether the envelope is as rewrap would leave it: under the rule's key and the newest version of its material.
   bool up_to_date(const Envelope& envelope, const SseRule& rule) const;
 

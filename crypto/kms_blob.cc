@@ -89,4 +89,12 @@ Result<Key> unwrap_material(const AeadSuite& suite, const Key& root, const Store
   return unwrap_key(suite, root, material_aad(store, key_id, material.material_id), material.wrapped);
 }
 
+Result<WrappedMaterial> move_material(const AeadSuite& suite, const Key& root, const Key& next_root,
+                                      const StoreId& store, std::string_view key_id, const WrappedMaterial& material) {
+  COFFER_ASSIGN(const Key key, unwrap_material(suite, root, store, key_id, material));
+  WrappedMaterial moved = material;
+  COFFER_ASSIGN(moved.wrapped, wrap_key(suite, next_root, material_aad(store, key_id, material.material_id), key));
+  return moved;
+}
+
 }  // namespace coffer

@@ -34,5 +34,8 @@ Result<WrappedMaterial> make_material(const AeadSuite& suite, const Key& root, c
                                       std::string_view key_id, std::int64_t created_ns);
 Result<Key> unwrap_material(const AeadSuite& suite, const Key& root, const StoreId& store, std::string_view key_id,
                             const WrappedMaterial& material);  // kDamaged
+// The same material, wrapped under another root.
+Result<WrappedMaterial> move_material(const AeadSuite& suite, const Key& root, const Key& next_root,
+                                      const StoreId& store, std::string_view key_id, const WrappedMaterial& material);
 
 }  // namespace coffer

@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <cassert>
 #include <nlohmann/json.hpp>
 
 #include "base/encoding.h"
@@ -12,14 +13,8 @@
 #include "crypto/uuid.h"
 
 namespace coffer {
-namespace {
 
-using Json = nlohmann::ordered_json;
-
-constexpr std::size_t kArgon2SaltSize = 16;
-static_assert(kArgon2SaltSize == crypto_pwhash_argon2id_SALTBYTES);
-
-std::string_view kind_name(SlotKind kind) {
+std::string_view slot_kind_name(SlotKind kind) {
   switch (kind) {
     case SlotKind::kPassphrase: return "passphrase";
     case SlotKind::kKeyFile: return "key-file";
@@ -28,16 +23,23 @@ std::string_view kind_name(SlotKind kind) {
   return "";
 }
 
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kArgon2SaltSize = 16;
+static_assert(kArgon2SaltSize == crypto_pwhash_argon2id_SALTBYTES);
+
 std::optional<SlotKind> parse_kind(std::string_view name) {
   for (auto kind : {SlotKind::kPassphrase, SlotKind::kKeyFile, SlotKind::kRecovery})
-    if (name == kind_name(kind)) return kind;
+    if (name == slot_kind_name(kind)) return kind;
   return std::nullopt;
 }
 
 // All that a slot says besides its wrap: changed parameters must not open it.
 Bytes slot_aad(const StoreId& store, const UnlockSlot& slot) {
   WireWriter writer;
-  writer.raw(as_bytes("coffer/1/unlock-slot")).raw(store).text16(slot.id).text16(kind_name(slot.kind));
+  writer.raw(as_bytes("coffer/1/unlock-slot")).raw(store).text16(slot.id).text16(slot_kind_name(slot.kind));
   writer.u64(slot.argon2_ops).u64(slot.argon2_bytes).blob16(slot.salt);
   return std::move(writer).take();
 }
@@ -66,7 +68,7 @@ bool opens_kind(const UnlockSecret& secret, SlotKind kind) {
 Error damaged() { return {Code::kDamaged, "keyslots.json is not one that Coffer writes"}; }
 
 Json slot_json(const UnlockSlot& slot) {
-  Json json = {{"id", slot.id}, {"kind", kind_name(slot.kind)}};
+  Json json = {{"id", slot.id}, {"kind", slot_kind_name(slot.kind)}};
   if (slot.kind == SlotKind::kPassphrase)
     json["argon2id"] = {{"passes", slot.argon2_ops}, {"bytes", slot.argon2_bytes}, {"salt", hex(slot.salt)}};
   json["wrapped"] = hex(slot.wrapped);
@@ -95,29 +97,70 @@ std::optional<UnlockSlot> parse_slot(const Json& json) {
   return slot;
 }
 
-}  // namespace
-
-Result<std::pair<UnlockSlots, KeySchedule>> UnlockSlots::create(const AeadSuite& suite, const UnlockSecret& secret) {
-  const auto* passphrase = std::get_if<Passphrase>(&secret);
-  if (passphrase != nullptr && passphrase->text.size() == 0)
-    return Error{Code::kInvalidArgument, "an empty passphrase protects nothing"};
-  UnlockSlots slots;
-  fill_random(slots.store_);
+// A slot of the kind, still without its wrap.
+Result<UnlockSlot> new_slot(const UnlockSecret& secret, SlotKind kind) {
+  assert(opens_kind(secret, kind));
   UnlockSlot slot;
   slot.id = uuid_text(random_uuid());
-  if (passphrase != nullptr) {
-    slot.kind = SlotKind::kPassphrase;
+  slot.kind = kind;
+  if (const auto* passphrase = std::get_if<Passphrase>(&secret)) {
+    if (passphrase->text.size() == 0) return Error{Code::kInvalidArgument, "an empty passphrase protects nothing"};
     slot.argon2_ops = kArgon2PassesMin;
     slot.argon2_bytes = kArgon2BytesMin;
     slot.salt.resize(kArgon2SaltSize);
     fill_random(slot.salt);
   }
-  Key root = Key::random();
-  COFFER_ASSIGN(const Key wrapping, slot_key(slots.store_, slot, secret));
-  COFFER_ASSIGN(slot.wrapped, wrap_key(suite, wrapping, slot_aad(slots.store_, slot), root));
-  slots.slots_.push_back(std::move(slot));
-  KeySchedule schedule(std::move(root), slots.store_);
-  return std::pair(std::move(slots), std::move(schedule));
+  return slot;
+}
+
+}  // namespace
+
+Result<std::pair<UnlockSlots, KeySchedule>> UnlockSlots::create(const AeadSuite& suite, const UnlockSecret& secret) {
+  StoreId store;
+  fill_random(store);
+  KeySchedule keys(Key::random(), store);
+  const auto kind = std::holds_alternative<Passphrase>(secret) ? SlotKind::kPassphrase : SlotKind::kKeyFile;
+  COFFER_ASSIGN(auto slots, none(store).with(suite, keys, secret, kind));
+  return std::pair(std::move(slots), std::move(keys));
+}
+
+UnlockSlots UnlockSlots::none(const StoreId& store) {
+  UnlockSlots slots;
+  slots.store_ = store;
+  return slots;
+}
+
+Result<UnlockSlots> UnlockSlots::with(const AeadSuite& suite, const KeySchedule& keys, const UnlockSecret& secret,
+                                      SlotKind kind) const {
+  assert(keys.store_id() == store_);
+  if (slots_.size() >= kUnlockSlotsMax)
+    return Error{Code::kLimit, "a store has at most " + std::to_string(kUnlockSlotsMax) + " unlock slots: remove one first"};
+  if (const auto known = open(suite, secret); known.ok())
+    return Error{Code::kExists, "this opens the store already, through slot " + known->slot};
+  COFFER_ASSIGN(UnlockSlot slot, new_slot(secret, kind));
+  COFFER_ASSIGN(const Key wrapping, slot_key(store_, slot, secret));
+  COFFER_ASSIGN(slot.wrapped, keys.wrap_root(suite, wrapping, slot_aad(store_, slot)));
+  UnlockSlots more = *this;
+  more.slots_.push_back(std::move(slot));
+  return more;
+}
+
+Result<UnlockSlots> UnlockSlots::without(std::string_view slot) const {
+  UnlockSlots fewer = *this;
+  if (std::erase_if(fewer.slots_, [&](const UnlockSlot& kept) { return kept.id == slot; }) == 0)
+    return Error{Code::kNotFound, "there is no unlock slot " + std::string(slot) + ": `coffer unlock list` shows them"};
+  if (fewer.slots_.empty())
+    return Error{Code::kNotPermitted, "it is the last unlock slot, and without one nothing opens the store: add another first"};
+  return fewer;
+}
+
+Bytes UnlockSlots::change_proof(const KeySchedule& keys, const UnlockSlots& next) const {
+  Bytes message = hash();
+  const Bytes next_hash = next.hash();
+  message.insert(message.end(), next_hash.begin(), next_hash.end());
+  Bytes proof(hash_size(Hash::kSha384));
+  hmac(Hash::kSha384, keys.purpose_key(Purpose::kSlotsChange).view(), message, proof);
+  return proof;
 }
 
 Result<UnlockSlots> UnlockSlots::parse(std::string_view json) try {
@@ -150,14 +193,19 @@ std::string UnlockSlots::to_json() const {
 
 Bytes UnlockSlots::hash() const { return sha384(as_bytes(to_json())); }
 
-Result<KeySchedule> UnlockSlots::unlock(const AeadSuite& suite, const UnlockSecret& secret) const {
+Result<UnlockSlots::Opened> UnlockSlots::open(const AeadSuite& suite, const UnlockSecret& secret) const {
   for (const UnlockSlot& slot : slots_) {
     if (!opens_kind(secret, slot.kind)) continue;
     COFFER_ASSIGN(const Key wrapping, slot_key(store_, slot, secret));
     auto root = unwrap_key(suite, wrapping, slot_aad(store_, slot), slot.wrapped);
-    if (root.ok()) return KeySchedule(*std::move(root), store_);
+    if (root.ok()) return Opened{KeySchedule(*std::move(root), store_), slot.id};
   }
   return Error{Code::kWrongUnlock, "no unlock slot of the store opens with this passphrase or key file"};
+}
+
+Result<KeySchedule> UnlockSlots::unlock(const AeadSuite& suite, const UnlockSecret& secret) const {
+  COFFER_ASSIGN(Opened opened, open(suite, secret));
+  return std::move(opened.keys);
 }
 
 }  // namespace coffer

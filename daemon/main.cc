@@ -26,6 +26,7 @@
 #include "daemon/options.h"
 #include "daemon/service.h"
 #include "daemon/starter.h"
+#include "daemon/unlock_control.h"
 #include "store/opened_store.h"
 
 namespace coffer {
@@ -111,8 +112,9 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
   KmsKeyControl keys(kms, key_users, make_durable);
   KmsAliasControl aliases(kms, make_durable);
   KmsDataKeyControl data_keys(kms);
+  StoreUnlockControl unlock(opened->folder->disk(), *opened->catalog, *opened->keys, make_durable);
   StoreMountControl mount(*store, *opened->suite, {path, dir, socket->path()});
-  Server server(realm, {buckets, keys, aliases, data_keys, mount}, credentials, clock, log);
+  Server server(realm, {buckets, keys, aliases, data_keys, mount, unlock}, credentials, clock, log);
   const auto handle = [&server](const HttpRequest& request) { return server.handle(request); };
   COFFER_ASSIGN(const auto on_socket, HttpServer::start(socket->fd(), handle, log));
   std::unique_ptr<HttpServer> on_loopback;

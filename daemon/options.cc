@@ -97,7 +97,10 @@ void describe(CLI::App& app, DaemonOptions& options, Raw& raw) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   auto* passphrase = app.add_option("--passphrase-file", options.unlock.passphrase_file, "its first line unlocks");
-  app.add_option("--key-file", options.unlock.key_file, "its 32 bytes unlock")->excludes(passphrase);
+  auto* key = app.add_option("--key-file", options.unlock.key_file, "its 32 bytes unlock")->excludes(passphrase);
+  app.add_option("--recovery-file", options.unlock.recovery_file, "the recovery key written in it unlocks")
+      ->excludes(passphrase)
+      ->excludes(key);
   app.add_option("--admin-socket", options.admin_socket, "the admin socket; else STORE/admin.sock");
   app.add_option("--listen", raw.listen, "serve the admin socket on loopback TCP as well: 127.0.0.1:PORT");
   app.add_option("--min-commit", options.min_commit, "refuse a store older than this commit counter");

@@ -144,4 +144,24 @@ Status Catalog::remove_blob(std::string_view name) {
   return state_->query("DELETE FROM meta WHERE name = ?1", name).run();
 }
 
+Status Catalog::copy_values(Catalog& from) {
+  auto rows = from.state_->query(
+      "SELECT name, typeof(value), value FROM meta"
+      " WHERE name NOT IN ('keyslots_hash', 'keyslots_next_hash', 'rekey_of')");
+  while (true) {
+    COFFER_ASSIGN(bool found, rows.step());
+    if (!found) return {};
+    const std::string name(rows.text(0)), type(rows.text(1));
+    if (type == "integer") {
+      COFFER_TRY(set_number(name, rows.number(2)));
+    } else if (type == "blob") {
+      COFFER_TRY(set_blob(name, rows.blob(2)));
+    } else {
+      const auto text = rows.text(2);
+      COFFER_TRY(state_->query("INSERT OR REPLACE INTO meta(name, value) VALUES(?1, ?2)", name, text).run());
+    }
+    COFFER_TRY(rows.sound());
+  }
+}
+
 }  // namespace coffer

@@ -68,6 +68,9 @@ class Catalog final : public KmsRecords {
   Result<std::optional<Bytes>> blob(std::string_view name);
   Status set_blob(std::string_view name, BytesView value);
   Status remove_blob(std::string_view name);
+  // All single values of another catalog of the same store but those about keyslots.json and about a copy like this one.
+  // Both mutexes are held.
+  Status copy_values(Catalog& from);
 
   // --- inodes and names ---
   Result<Inode> inode(InodeNumber ino);
@@ -118,6 +121,8 @@ class Catalog final : public KmsRecords {
   Status put_map_row(InodeNumber ino, std::uint32_t row, BytesView encoded);
   Status remove_map_row(InodeNumber ino, std::uint32_t row);
   Status remove_map_rows(InodeNumber ino, std::uint32_t from);  // row >= from
+  // Every inode, in ascending order.
+  Result<std::vector<InodeNumber>> inodes_after(InodeNumber after, std::size_t limit);
   // Every regular file in ascending inode order, for fsck and reseal: inode and its content row if it has one.
   Result<std::vector<InodeNumber>> files_after(InodeNumber after, std::size_t limit);
   struct Census {
@@ -148,6 +153,7 @@ class Catalog final : public KmsRecords {
   Status enqueue_reseal(InodeNumber ino, std::uint32_t leaving = 0);  // moves to the front if it is there
   Result<std::optional<Resealing>> next_reseal();
   Result<std::optional<Resealing>> resealing(InodeNumber ino);
+  Result<std::vector<Resealing>> reseal_queue();  // the last to be served first: enqueued in this order it is the same
   Status dequeue_reseal(InodeNumber ino);
   Status postpone_reseal(InodeNumber ino);  // to the back: its key does not serve now
   Result<std::uint64_t> reseal_count();

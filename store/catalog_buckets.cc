@@ -33,7 +33,7 @@ SseRule rule_at(Query& row, int first) {
   return rule;
 }
 
-Result<std::optional<Catalog::Resealing>> resealing_at(Query row) {
+Result<std::optional<Catalog::Resealing>> resealing_at(Query&& row) {
   COFFER_ASSIGN(bool found, row.step());
   if (!found) return std::optional<Catalog::Resealing>();
   const Catalog::Resealing entry{row.number(0, kInodeMax), static_cast<std::uint32_t>(row.number(1, UINT32_MAX))};
@@ -133,6 +133,17 @@ Result<std::optional<Catalog::Resealing>> Catalog::next_reseal() {
 
 Result<std::optional<Catalog::Resealing>> Catalog::resealing(InodeNumber ino) {
   return resealing_at(state_->query("SELECT ino, leaving FROM reseal WHERE ino = ?1", ino));
+}
+
+Result<std::vector<Catalog::Resealing>> Catalog::reseal_queue() {
+  auto rows = state_->query("SELECT ino, leaving FROM reseal ORDER BY place");
+  std::vector<Resealing> queue;
+  while (true) {
+    COFFER_ASSIGN(bool found, rows.step());
+    if (!found) return queue;
+    queue.push_back({rows.number(0, kInodeMax), static_cast<std::uint32_t>(rows.number(1, UINT32_MAX))});
+    COFFER_TRY(rows.sound());
+  }
 }
 
 Status Catalog::dequeue_reseal(InodeNumber ino) {

@@ -147,6 +147,11 @@ Result<std::vector<InodeNumber>> Catalog::files_after(InodeNumber after, std::si
   return collect<InodeNumber>(rows, [](Query& row) { return inode_number_at(row, 0); });
 }
 
+Result<std::vector<InodeNumber>> Catalog::inodes_after(InodeNumber after, std::size_t limit) {
+  auto rows = state_->query("SELECT ino FROM inodes WHERE ino > ?1 ORDER BY ino LIMIT ?2", after, limit);
+  return collect<InodeNumber>(rows, [](Query& row) { return inode_number_at(row, 0); });
+}
+
 Result<Catalog::Census> Catalog::census() {
   auto row = state_->query("SELECT count(*), coalesce(sum(allocated), 0) FROM inodes");
   COFFER_ASSIGN(bool found, row.step());

@@ -23,6 +23,7 @@ struct OpenedStore {
                                                    const Options& options);
 
   std::unique_ptr<StoreFolder> folder;
+  std::string unlock_slot;  // the id of the one that the secret opened
   std::unique_ptr<AeadSuite> suite;
   std::unique_ptr<KeySchedule> keys;
   std::unique_ptr<Catalog> catalog;

@@ -16,6 +16,7 @@
 #include "base/encoding.h"
 #include "base/limits.h"
 #include "store/catalog.h"
+#include "store/key_slots.h"
 
 namespace coffer {
 namespace {
@@ -69,18 +70,6 @@ Result<int> lock_folder(const std::string& path, int wait_seconds) {
   return folder;
 }
 
-// After it the file is there, whole and durable, or it is as it was.
-Status write_file(Disk& disk, const char* name, const char* new_name, BytesView bytes) {
-  {
-    COFFER_ASSIGN(auto file, disk.open(new_name, OpenMode::kCreate));
-    COFFER_TRY(file->truncate(0));
-    COFFER_TRY(file->pwrite(0, bytes));
-    COFFER_TRY(file->sync());
-  }
-  COFFER_TRY(disk.rename(new_name, name));
-  return disk.sync_folder("");
-}
-
 Status fill(Disk& disk, const UnlockSecret& secret, const Realm& realm) {
   COFFER_ASSIGN(auto suite, AeadSuite::detect());
   COFFER_ASSIGN(auto unlocked, UnlockSlots::create(suite, secret));
@@ -98,7 +87,7 @@ Status fill(Disk& disk, const UnlockSecret& secret, const Realm& realm) {
   }
   COFFER_TRY(disk.sync_folder(kObjects));
   // Last: a folder without it is no store, so an init that was cut short is never taken for one.
-  return write_file(disk, kKeySlots, kKeySlotsNew, as_bytes(slots.to_json()));
+  return write_key_slots(disk, slots);
 }
 
 // Only names that fill() makes: what somebody else put here meanwhile stays.
@@ -169,15 +158,7 @@ Result<std::unique_ptr<StoreFolder>> StoreFolder::open(const std::string& path, 
   return folder;
 }
 
-Result<UnlockSlots> StoreFolder::unlock_slots() {
-  COFFER_ASSIGN(auto file, disk_->open(kKeySlots, OpenMode::kExisting));
-  COFFER_ASSIGN(auto size, file->size());
-  if (size > kKeySlotsFileMax) return Error{Code::kDamaged, "keyslots.json is too large to be one of ours"};
-  Bytes json(size);
-  COFFER_ASSIGN(auto read, file->pread(0, json));
-  json.resize(read);
-  return UnlockSlots::parse(as_text(json));
-}
+Result<UnlockSlots> StoreFolder::unlock_slots() { return read_key_slots(*disk_); }
 
 std::string current_boot_id() {
   std::string id;

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "base/limits.h"
+#include "crypto/recovery_key.h"
 
 namespace coffer {
 namespace {
@@ -102,20 +103,24 @@ class QuietTerminal {
   bool changed_ = false;
 };
 
-Result<UnlockSecret> prompt(const std::string& store) {
+Result<SecretBytes> ask(const std::string& question, const char* instead) {
   SecretBytes line(kPassphraseSizeMax + 2);
-  std::size_t size = 0;
-  {
-    const QuietTerminal terminal(STDIN_FILENO);
-    if (!terminal.quiet()) return Error{Code::kNoUnlock, "cannot turn off the terminal's echo: use --passphrase-file"};
-    const std::string question = "Passphrase for " + store + ": ";
-    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, question.data(), question.size());
-    if (!terminal.wait_for_line()) return Error{Code::kNoUnlock, "no passphrase was given"};
-    const auto got = ::read(STDIN_FILENO, line.span().data(), line.size());
-    if (got <= 0) return Error{Code::kNoUnlock, "no passphrase was given"};
-    size = static_cast<std::size_t>(got);
-  }
-  return first_line(line.view().first(size), "the passphrase");
+  const QuietTerminal terminal(STDIN_FILENO);
+  if (!terminal.quiet())
+    return Error{Code::kNoUnlock, std::string("cannot turn off the terminal's echo: use ") + instead};
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, question.data(), question.size());
+  if (!terminal.wait_for_line()) return Error{Code::kNoUnlock, "no passphrase was given"};
+  const auto got = ::read(STDIN_FILENO, line.span().data(), line.size());
+  if (got <= 0) return Error{Code::kNoUnlock, "no passphrase was given"};
+  return SecretBytes(line.view().first(static_cast<std::size_t>(got)));
+}
+
+// A line that is a recovery key, its checksum says, is taken as one.
+Result<UnlockSecret> prompt(const std::string& store) {
+  COFFER_ASSIGN(const SecretBytes line, ask("Passphrase for " + store + ": ", "--passphrase-file"));
+  if (auto recovery = parse_recovery_text(line.view()); recovery.ok())
+    return UnlockSecret(KeyFile{*std::move(recovery)});
+  return first_line(line.view(), "the passphrase");
 }
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
@@ -133,12 +138,33 @@ Result<UnlockSecret> read_passphrase_file(const std::string& path) {
   return first_line(bytes.view(), path);
 }
 
+Result<UnlockSecret> read_recovery_file(const std::string& path) {
+  COFFER_ASSIGN(const SecretBytes bytes, read_at_most(path, kPassphraseSizeMax));
+  auto key = parse_recovery_text(bytes.view());
+  if (!key.ok()) return Error{key.code(), path + ": " + key.error().message};
+  return UnlockSecret(KeyFile{*std::move(key)});
+}
+
+Result<UnlockSecret> ask_new_passphrase(const std::string& store) {
+  constexpr const char* kInstead = "--new-passphrase-file, --new-key-file or --recovery";
+  if (::isatty(STDIN_FILENO) != 1)
+    return Error{Code::kNoUnlock, std::string("nothing new to unlock with was given: use ") + kInstead};
+  COFFER_ASSIGN(const SecretBytes once, ask("New passphrase for " + store + ": ", kInstead));
+  COFFER_ASSIGN(UnlockSecret first, first_line(once.view(), "the passphrase"));
+  COFFER_ASSIGN(const SecretBytes again, ask("The same once more: ", kInstead));
+  COFFER_ASSIGN(const UnlockSecret second, first_line(again.view(), "the passphrase"));
+  if (!equal_constant_time(std::get<Passphrase>(first).text.view(), std::get<Passphrase>(second).text.view()))
+    return Error{Code::kInvalidArgument, "the two passphrases differ: nothing was changed"};
+  return first;
+}
+
 Result<UnlockSecret> find_unlock(const std::string& store, const UnlockFlags& flags) {
   if (!exists(store + "/keyslots.json")) {
     return Error{Code::kNoStore, store + " holds no Coffer store: make one with `coffer init`"};
   }
   if (flags.passphrase_file) return read_passphrase_file(*flags.passphrase_file);
   if (flags.key_file) return read_key_file(*flags.key_file);
+  if (flags.recovery_file) return read_recovery_file(*flags.recovery_file);
   if (exists(store + "/unlock.key")) return read_key_file(store + "/unlock.key");
   if (const char* folder = std::getenv("CREDENTIALS_DIRECTORY"); folder != nullptr) {
     const std::string path = std::string(folder) + "/coffer.key";

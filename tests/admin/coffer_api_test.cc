@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/encoding.h"
+
 #include "tests/admin/admin_room.h"
 
 namespace coffer {
@@ -72,6 +74,27 @@ TEST(CofferApi, ResealSaysHowManyObjectsItAdded) {
             "SerializationException");
   EXPECT_EQ(body_of(room.coffer_call("Reseal", "{\"bucket\":\"none\"}"))["__type"], "NoSuchBucket");
   EXPECT_EQ(body_of(room.coffer_call("Reseal", "{\"bucket\":\"X\"}"))["__type"], "InvalidBucketName");
+}
+
+TEST(CofferApi, UnlockSlotsAreChangedOnTheUnixSocketAloneAndNotLogged) {
+  AdminRoom room;
+  const auto call = [&](std::uint8_t first, std::optional<uid_t> peer) {
+    Bytes proof(48, first);
+    auto asked = room.signed_request(
+        room.request("POST", "/", json{{"keyslots", "{\"slots\"}"}, {"proof", base64(proof)}}.dump(),
+                     {{"X-Amz-Target", "Coffer.ChangeUnlockSlots"}, {"Content-Type", "application/x-amz-json-1.1"}}),
+        "coffer");
+    asked.peer_uid = peer;
+    return room.server.handle(asked);
+  };
+  EXPECT_EQ(call(7, std::nullopt).status, 403);
+  EXPECT_EQ(body_of(call(7, std::nullopt))["__type"], "AccessDenied");
+  EXPECT_EQ(room.unlock.changed_to, "");
+  EXPECT_EQ(call(8, 0).status, 403);
+  EXPECT_EQ(room.unlock.changed_to, "");
+  EXPECT_EQ(call(7, 0).status, 200);
+  EXPECT_EQ(room.unlock.changed_to, "{\"slots\"}");
+  for (const auto& line : room.log_lines) EXPECT_EQ(line.find("slots\""), std::string::npos) << line;
 }
 
 TEST(CofferApi, StatsAreTheKmssCallCounts) {

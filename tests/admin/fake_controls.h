@@ -276,6 +276,16 @@ class FakeMount final : public MountControl {
   }
 };
 
+class FakeUnlock final : public UnlockControl {
+ public:
+  Status change_slots(std::string_view keyslots, BytesView proof) override {
+    if (proof[0] != 7) return Error{Code::kAccessDenied, "the proof does not fit"};
+    changed_to = keyslots;
+    return {};
+  }
+  std::string changed_to;
+};
+
 class FakeCredentials final : public Credentials {
  public:
   explicit FakeCredentials(Principal principal)

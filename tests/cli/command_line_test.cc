@@ -54,6 +54,9 @@ const std::vector<std::vector<std::string>> kCommands = {
     {"fsck", "S"},
     {"reseal", "D/b"},
     {"unlock", "list", "S"},
+    {"unlock", "add", "S"},
+    {"unlock", "remove", "S", "ID"},
+    {"unlock", "rekey", "S"},
 };
 
 TEST(CommandLine, EveryCommandParsesWithTheLeastItNeeds) {
@@ -101,7 +104,7 @@ TEST(CommandLine, WhatCannotBeACommandSaysWhereTheHelpIs) {
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;
   }
   EXPECT_EQ(refusal({"scrub", "D"}), "there is no command 'scrub': see `coffer --help`");
-  EXPECT_EQ(refusal({"unlock", "add", "S"}), "there is no command 'add': see `coffer unlock --help`");
+  EXPECT_EQ(refusal({"unlock", "mend", "S"}), "there is no command 'mend': see `coffer unlock --help`");
   EXPECT_NE(refusal({"bucket", "create"}).find("`coffer bucket create --help`"), std::string::npos);
 }
 

@@ -154,5 +154,52 @@ TEST_F(UnlockSlotsTest, TheHashIsOfTheCanonicalText) {
   EXPECT_EQ(compact->hash(), created->first.hash());
 }
 
+// --- more slots and fewer ---
+
+TEST_F(UnlockSlotsTest, EverySlotOpensTheSameRootAndARemovedOneNothing) {
+  auto [first, keys] = UnlockSlots::create(suite, key_file(1)).value();
+  const auto two = first.with(suite, keys, passphrase("second"), SlotKind::kPassphrase).value();
+  const auto three = two.with(suite, keys, key_file(3), SlotKind::kRecovery).value();
+  const auto parsed = UnlockSlots::parse(three.to_json());
+  ASSERT_TRUE(parsed.ok());
+  for (const auto& secret : {key_file(1), passphrase("second"), key_file(3)}) {
+    const auto opened = parsed->open(suite, secret);
+    ASSERT_TRUE(opened.ok());
+    EXPECT_TRUE(same_root(opened->keys, keys));
+    const auto fewer = parsed->without(opened->slot);
+    ASSERT_TRUE(fewer.ok());
+    EXPECT_EQ(fewer->slots().size(), 2U);
+    EXPECT_EQ(fewer->open(suite, secret).code(), Code::kWrongUnlock);
+  }
+}
+
+TEST_F(UnlockSlotsTest, TheLastSlotStaysAndAnUnknownOneIsNotFound) {
+  const auto slots = UnlockSlots::create(suite, key_file(1)).value().first;
+  EXPECT_EQ(slots.without(slots.slots()[0].id).code(), Code::kNotPermitted);
+  EXPECT_EQ(slots.without("00000000-0000-0000-0000-000000000000").code(), Code::kNotFound);
+}
+
+TEST_F(UnlockSlotsTest, NoNinthSlotAndNoSecretTwice) {
+  auto [slots, keys] = UnlockSlots::create(suite, key_file(1)).value();
+  EXPECT_EQ(slots.with(suite, keys, key_file(1), SlotKind::kKeyFile).code(), Code::kExists);
+  EXPECT_EQ(slots.with(suite, keys, passphrase(""), SlotKind::kPassphrase).code(), Code::kInvalidArgument);
+  for (std::uint8_t filler = 2; slots.slots().size() < 8; ++filler)
+    slots = slots.with(suite, keys, key_file(filler), SlotKind::kKeyFile).value();
+  EXPECT_TRUE(UnlockSlots::parse(slots.to_json()).ok());
+  EXPECT_EQ(slots.with(suite, keys, key_file(99), SlotKind::kKeyFile).code(), Code::kLimit);
+}
+
+TEST_F(UnlockSlotsTest, AProofIsOfBothFilesAndOfTheRoot) {
+  const auto [first, keys] = UnlockSlots::create(suite, key_file(1)).value();
+  const auto next = first.with(suite, keys, key_file(2), SlotKind::kKeyFile).value();
+  const auto other = first.with(suite, keys, key_file(2), SlotKind::kKeyFile).value();
+  const KeySchedule stranger(Key::random(), first.store_id());
+  const Bytes proof = first.change_proof(keys, next);
+  EXPECT_EQ(proof, first.change_proof(keys, next));
+  EXPECT_NE(proof, first.change_proof(keys, other));
+  EXPECT_NE(proof, next.change_proof(keys, first));
+  EXPECT_NE(proof, first.change_proof(stranger, next));
+}
+
 }  // namespace
 }  // namespace coffer

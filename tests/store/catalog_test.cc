@@ -523,10 +523,10 @@ TEST_F(CatalogTest, ResealServesTheNewestFirstAndThePostponedLast) {
   reopen();
   std::vector<InodeNumber> order;
   while (auto next = *catalog_->next_reseal()) {
-    EXPECT_TRUE(*catalog_->reseal_pending(*next));
-    order.push_back(*next);
-    ASSERT_TRUE(catalog_->dequeue_reseal(*next).ok());
-    EXPECT_FALSE(*catalog_->reseal_pending(*next));
+    EXPECT_TRUE(*catalog_->reseal_pending(next->ino));
+    order.push_back(next->ino);
+    ASSERT_TRUE(catalog_->dequeue_reseal(next->ino).ok());
+    EXPECT_FALSE(*catalog_->reseal_pending(next->ino));
   }
   EXPECT_THAT(order, ElementsAre(12, 11, 10));
   EXPECT_EQ(*catalog_->reseal_count(), 0U);
