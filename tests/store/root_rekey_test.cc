@@ -90,10 +90,10 @@ class RootRekeyTest : public ::testing::Test {
     return rekey_root(disk, suite(), clock, boot(), slots, opened->keys, wish);
   }
 
-  SseRule rule_of(SseAlgorithm algorithm, const std::string& key, bool bucket_key = false) {
+  SseRule rule_of(SseAlgorithm algorithm, const std::string& arn, bool bucket_key = false) {
     SseRule rule;
     rule.algorithm = algorithm;
-    if (algorithm != SseAlgorithm::kAes256) rule.kms_key = key;
+    if (algorithm != SseAlgorithm::kAes256) rule.kms_key = arn;
     rule.bucket_key_enabled = bucket_key;
     return rule;
   }
