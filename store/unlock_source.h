@@ -10,7 +10,7 @@ namespace coffer {
 
 // Where a person said the secret is: at most one of them.
 struct UnlockFlags {
-  std::optional<std::string> passphrase_file, key_file, recovery_file;
+  std::optional<std::string> passphrase_file = {}, key_file = {}, recovery_file = {};
 };
 
 // One 32-byte file, used whole. kNoUnlock when it cannot be read, kWrongUnlock when it is not 32 bytes. May be a pipe.
