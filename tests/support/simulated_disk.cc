@@ -157,14 +157,14 @@ Status SimulatedDisk::change_file(const char* verb, std::string_view name, Inode
   COFFER_TRY(verdict.status);
   if (occupies) {
     const std::uint64_t length = change.bytes.empty() ? change.size - change.offset : change.bytes.size();
-    std::set<std::uint64_t> blocks = inode.blocks;
+    std::vector<std::uint64_t> fresh;
     for (std::uint64_t block = change.offset / kBlock; block * kBlock < change.offset + length; ++block) {
-      blocks.insert(block);
+      if (!inode.blocks.contains(block)) fresh.push_back(block);
     }
-    if (used() + (blocks.size() - inode.blocks.size()) * kBlock > capacity_) {
+    if (!fresh.empty() && used() + fresh.size() * kBlock > capacity_) {
       return Error{Code::kNoSpace, "the disk is full"};
     }
-    inode.blocks = std::move(blocks);
+    inode.blocks.insert(fresh.begin(), fresh.end());
   }
   apply(change, inode.now);
   inode.pending.push_back(std::move(change));
@@ -430,6 +430,11 @@ void SimulatedDisk::put_back(const Image& image) {
   now_ = std::move(copy.now);
   durable_ = std::move(copy.durable);
   pending_ = std::move(copy.pending);
+}
+
+std::uint64_t SimulatedDisk::used_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return used();
 }
 
 SimulatedDisk::Snapshot SimulatedDisk::snapshot() const {

@@ -63,6 +63,7 @@ class SimulatedDisk final : public Disk {
   // From now on every call is counted there, by its verb and file as fault_place() has them.
   void count_places(std::map<std::string, std::uint64_t>* counts) { places_ = counts; }
   void set_capacity(std::uint64_t bytes);  // then kNoSpace; counted in blocks of 4096
+  std::uint64_t used_bytes() const;        // of it
 
   // Everything there is, what is not synced included. Taking and putting back one makes dead handles of all others.
   class Image;
