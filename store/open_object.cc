@@ -269,6 +269,8 @@ Result<OpenObject::Row*> OpenObject::row(std::uint32_t number) {
   row.current = row.entries.slots();
   row.soft |= row.current;
   row.durable |= row.current;
+  // What earlier rewriting left in free slots was not worth giving back; now it is.
+  if (parts_.scarce) row.stale = ~row.taken();
   for (std::uint32_t i = kChunksPerRow; i-- > 0;) {
     const auto& entry = row.entries.at(i);
     if (!entry.present()) continue;
@@ -449,16 +451,17 @@ bool OpenObject::evictable() const {
   return !unsettled();
 }
 
-Status OpenObject::punch_freed() {
+Status OpenObject::punch_freed(std::size_t slots_min) {
   worth_punching_ = false;
   if (gone_ || file_ == 0) return {};
-  COFFER_ASSIGN(const auto file, parts_.files.open(file_, OpenMode::kExisting));
   for (auto& [number, row] : rows_) {
     const auto free = row.stale & ~row.taken();
+    if (free.none()) continue;
+    COFFER_ASSIGN(const auto file, parts_.files.open(file_, OpenMode::kExisting));
     for (std::size_t from = 0; from < kSlotsPerRow; ++from) {
       auto to = from;
       while (to < kSlotsPerRow && free.test(to)) ++to;
-      if (to - from >= kPunchSlotsMin) {
+      if (to > from && to - from >= slots_min) {
         const auto at = slot_offset(number, static_cast<std::uint8_t>(from), chunk_size());
         COFFER_TRY(file->punch(at, (to - from) * chunk_size()));
         for (auto slot = from; slot < to; ++slot) row.stale.reset(slot);

@@ -29,6 +29,7 @@ struct ObjectParts {
   const Clock& clock;
   std::atomic<std::uint64_t> dirty_bytes{0};   // plaintext of all dirty chunks
   std::atomic<std::uint64_t> map_rows{0};      // in memory
+  std::atomic<bool> scarce{false};             // the disk: dirty chunks take their blocks at once, so that a flush finds them
   std::atomic<std::uint64_t> rounds_begun{1};  // durable commits whose content is fixed
   std::atomic<std::uint64_t> rounds_ended{1};  // those that are durable
 };
@@ -77,6 +78,7 @@ class OpenObject {
   const KeptEnvelope& current() const { return current_; }
   const std::optional<KeptEnvelope>& next() const { return next_; }
   bool gone() const { return gone_; }
+  bool has_dirty_chunks() const { return !dirty_.empty(); }
   std::uint64_t file() const { return file_; }
   bool seals_run_out() const { return current_.seals_used >= kSealsPerKeyMax / 2; }
   std::uint32_t newest_generation() const;
@@ -84,6 +86,7 @@ class OpenObject {
 
   // --- with mutex exclusive ---
   Status load(std::uint64_t offset, std::uint64_t size);
+  Result<bool> stores(std::uint64_t offset, std::uint64_t size);  // writing there would add nothing to what is stored
   Result<Progress> write(std::uint64_t offset, BytesView bytes);
   Result<Progress> resize(std::uint64_t size);                           // to zero only if nothing is stored
   Result<Progress> punch(std::uint64_t offset, std::uint64_t size);      // reads as zeros; the size stays
@@ -115,10 +118,12 @@ class OpenObject {
   bool header_due() const { return header_due_ && file_made_; }
   void want_header() { header_due_ = file_made_ = file_ != 0; }
   Status write_header(const FileHeaders& headers, const std::string& bucket, const std::string& path);
-  Status punch_freed();  // gives blocks of long runs of free slots back; outside of a freeze
+  // Gives blocks of free slots back, where so many follow one another; outside of a freeze.
+  Status punch_freed(std::size_t slots_min);
   bool worth_punching() const { return worth_punching_; }
 
   std::uint64_t queued_for = 0;  // the rule version it joined the reseal queue for; with mutex exclusive
+  bool starved = false;          // the last commit found no room for its dirty chunks; with mutex exclusive
   bool listed = false;           // among the store's changed objects; guarded by that list's lock
   bool awaits_round = false;     // among its unsettled objects; guarded by that list's lock
 
@@ -191,6 +196,8 @@ class OpenObject {
   void drop_dirty(std::uint64_t chunk);
   std::uint64_t stored_length(std::uint64_t chunk) const;  // its row is in memory
   Result<Progress> make_dirty(std::uint64_t chunk);        // as it is; a hole stays one
+  Status take_blocks(std::uint64_t chunk, std::uint8_t slot);  // for a chunk about to become dirty, where they are scarce
+  Result<std::shared_ptr<DiskFile>> data_file();               // made if need be
   template <class Change>
   std::int64_t edit_dirty(std::uint64_t chunk, Change&& change);  // returns by how much it grew
   Status move_to_file();

@@ -10,7 +10,11 @@ class OpenObject::Reservation {
  public:
   explicit Reservation(OpenObject& object) : object_(object) {}
   ~Reservation() {
-    for (const auto& [chunk, slot] : taken_) object_.rows_.at(row_of(chunk)).reserved.reset(slot);
+    for (const auto& [chunk, slot] : taken_) {
+      auto& row = object_.rows_.at(row_of(chunk));
+      row.reserved.reset(slot);
+      row.stale.set(slot);  // part of what failed may be in it
+    }
   }
   Reservation(const Reservation&) = delete;
   Reservation& operator=(const Reservation&) = delete;
@@ -80,6 +84,8 @@ Result<Progress> OpenObject::write(std::uint64_t offset, BytesView bytes) {
     outgoing.push_back({chunk, *slot, bytes.subspan(chunk * size - offset, size), {}});
   }
   if (!reserve_before(whole_end, last + 1)) return Progress::kNeedsDurableCommit;
+  for (const auto& part : partial)
+    if (part.fresh && part.fresh->slot) COFFER_TRY(take_blocks(part.chunk, *part.fresh->slot));
   COFFER_TRY(put_chunks(outgoing));
 
   reservation.used();
@@ -234,11 +240,32 @@ Result<Progress> OpenObject::make_dirty(std::uint64_t chunk) {
   DirtyChunk same;
   COFFER_ASSIGN(same.plain, load_plain(chunk));
   if (file_ != 0) {
-    same.slot = reserve(rows_.at(row_of(chunk)));
+    Reservation reservation(*this);
+    same.slot = reservation.take(chunk);
     if (!same.slot) return Progress::kNeedsDurableCommit;
+    COFFER_TRY(take_blocks(chunk, *same.slot));
+    reservation.used();
   }
   put_dirty(chunk, std::move(same));
   return Progress::kDone;
+}
+
+Status OpenObject::take_blocks(std::uint64_t chunk, std::uint8_t slot) {
+  if (!parts_.scarce) return {};
+  COFFER_ASSIGN(const auto file, data_file());
+  return file->allocate(slot_offset(row_of(chunk), slot, chunk_size()), chunk_size());
+}
+
+Result<bool> OpenObject::stores(std::uint64_t offset, std::uint64_t size) {
+  const auto end = offset + size;
+  if (end > parts_.inodes.read(inode_).size) return false;
+  COFFER_TRY(load(offset, size));
+  for (auto chunk = offset / chunk_size(); chunk * chunk_size() < end; ++chunk) {
+    if (file_ == 0 && chunk > 0) return false;
+    const auto within = std::min(end - chunk * chunk_size(), std::uint64_t{chunk_size()});
+    if (stored_length(chunk) < within) return false;
+  }
+  return true;
 }
 
 std::uint64_t OpenObject::stored_length(std::uint64_t chunk) const {
@@ -252,7 +279,18 @@ Status OpenObject::move_to_file() {
   if (!dirty(0)) {
     COFFER_ASSIGN(moved.plain, load_plain(0));
   }
-  COFFER_ASSIGN(file_, parts_.file_numbers.take());
+  COFFER_ASSIGN(const auto number, parts_.file_numbers.take());
+  // Made before anything is answered: a file system may have no inode left for it, and then no flush would succeed.
+  COFFER_ASSIGN(const auto made, parts_.files.open(number, OpenMode::kCreate));
+  const bool holds = dirty(0) || inline_entry_.present();
+  if (parts_.scarce && holds) {
+    if (auto taken = made->allocate(slot_offset(0, 0, chunk_size()), chunk_size()); !taken) {
+      (void)parts_.files.remove(number);  // or the next start sweeps it
+      return taken;
+    }
+  }
+  file_ = number;
+  file_made_ = true;
   content_changed_ = header_due_ = true;
   header_sequence_ = 0;
   auto& row = rows_[0];
@@ -313,6 +351,12 @@ Status OpenObject::put_chunks(std::span<Outgoing> chunks) {
   return {};
 }
 
+Result<std::shared_ptr<DiskFile>> OpenObject::data_file() {
+  COFFER_ASSIGN(auto file, parts_.files.open(file_, file_made_ ? OpenMode::kExisting : OpenMode::kCreate));
+  file_made_ = true;
+  return file;
+}
+
 Status OpenObject::put_run(std::span<Outgoing> run) {
   static thread_local Bytes buffer;  // ciphertext alone
   buffer.resize(kWriteBatchChunks * chunk_size());
@@ -329,9 +373,7 @@ Status OpenObject::put_run(std::span<Outgoing> run) {
     COFFER_TRY(kept.aead->seal(chunk_aad(envelope, chunk.chunk, entry.length), chunk.plain, cipher, entry.seal()));
     filled += entry.length;
   }
-  const auto mode = file_made_ ? OpenMode::kExisting : OpenMode::kCreate;
-  COFFER_ASSIGN(const auto file, parts_.files.open(file_, mode));
-  file_made_ = true;
+  COFFER_ASSIGN(const auto file, data_file());
   parts_.files.wrote(file_);
   const auto at = slot_offset(row_of(run[0].chunk), run[0].slot, chunk_size());
   return file->pwrite(at, BytesView(buffer).first(filled));

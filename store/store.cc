@@ -12,7 +12,12 @@ namespace {
 
 constexpr std::size_t kSweepPage = 256;
 // At most this much is handed out between two looks at the disk: others write to it too.
-constexpr std::uint64_t kSpaceStep = 64 << 20;
+constexpr std::uint64_t kSpaceStep = 8 << 20;
+// With less than this besides the reserve, what is answered must have its blocks.
+constexpr std::uint64_t kSpaceScarce = 64 << 20;
+
+// Of the reserve this part is for deleting and the catalog alone.
+constexpr std::uint64_t kReservePartKept = 8;
 
 // What writers leave free for overwriting and deleting: less where the disk is small.
 std::uint64_t reserve_of(const Disk::Space& space) { return std::min(kSpaceReserve, space.total / 8); }
@@ -117,25 +122,68 @@ void Store::State::follow_catalog() {
   inodes.forget_all();
 }
 
-Status Store::State::claim_space(std::uint64_t bytes) {
+Status Store::State::claim_space(std::uint64_t bytes, RoomFor use) {
   const auto wanted = static_cast<std::int64_t>(bytes);
   if (space_left.fetch_sub(wanted) >= wanted) return {};
+  auto found = look_for_space(bytes, use);
+  if (found || found.code() != Code::kNoSpace) return found;
+  if (give_up_copy()) found = look_for_space(bytes, use);
+  if (found || found.code() != Code::kNoSpace || !owes_space()) return found;
+  COFFER_TRY(give_back());
+  return look_for_space(bytes, use);
+}
+
+// Whether it replaces is asked only where the answer counts: while there is plenty, the first line is all.
+Status Store::State::claim_for_content(OpenObject& object, std::uint64_t offset, std::uint64_t size) {
+  const auto wanted = static_cast<std::int64_t>(size);
+  if (space_left.fetch_sub(wanted) >= wanted) return {};
+  bool replaces = false;
+  {
+    std::unique_lock lock(object.mutex);
+    COFFER_ASSIGN(replaces, object.stores(offset, size));
+  }
+  return claim_space(size, replaces ? RoomFor::kReplacing : RoomFor::kGrowing);
+}
+
+Error disk_full() { return {Code::kNoSpace, "the disk is full"}; }
+
+Status Store::State::look_for_space(std::uint64_t bytes, RoomFor use) {
   std::lock_guard lock(space_mutex);
-  const auto look = [&]() -> Result<std::uint64_t> {
-    COFFER_ASSIGN(const auto space, disk.space());
-    const auto reserve = reserve_of(space) + parts.dirty_bytes;
-    return space.available > reserve ? std::min(space.available - reserve, std::max(kSpaceStep, bytes)) : 0;
+  space_left = 0;
+  COFFER_ASSIGN(const auto space, disk.space());
+  const auto kept = reserve_of(space);
+  const auto left = [&](std::uint64_t kept_back) {
+    kept_back += parts.dirty_bytes;
+    return space.available > kept_back ? space.available - kept_back : 0;
   };
-  COFFER_ASSIGN(auto left, look());
-  if (left < bytes && give_up_copy()) {
-    COFFER_ASSIGN(left, look());
+  parts.scarce = left(kept) < kSpaceScarce;
+  if (left(kept) >= bytes) {
+    space_left = static_cast<std::int64_t>(std::min(left(kept), std::max(kSpaceStep, bytes)) - bytes);
+    return {};
   }
-  if (left < bytes) {
-    space_left = 0;
-    return Error{Code::kNoSpace, "the disk is full"};
+  switch (use) {
+    case RoomFor::kGrowing: break;
+    case RoomFor::kReplacing:
+      if (left(kept / kReservePartKept) >= bytes) return {};
+      break;
   }
-  space_left = static_cast<std::int64_t>(left - bytes);
-  return {};
+  return disk_full();
+}
+
+bool Store::State::owes_space() const {
+  if (is_poisoned) return false;
+  if (changes != durable_changes) return true;
+  std::lock_guard lock(garbage_mutex);
+  return !garbage_new.empty() || !garbage_in_round.empty() || !garbage_ready.empty();
+}
+
+Status Store::State::give_back() {
+  COFFER_TRY(durable_commit());
+  for (const auto& object : objects.all()) {
+    std::unique_lock lock(object->mutex);
+    COFFER_TRY(object->punch_freed(/*slots_min=*/1));
+  }
+  return remove_garbage_files();
 }
 
 Status Store::State::reserve_pages_locked(std::uint64_t pages) {
@@ -151,7 +199,7 @@ Result<Usage> Store::usage() {
 }
 
 bool Store::poisoned() const { return state_->is_poisoned || state_->catalog.is_lost(); }
-bool Store::dirty() const { return state_->changes != state_->durable_changes; }
+bool Store::dirty() const { return state_->changes != state_->durable_changes || state_->starved > 0; }
 
 Store::CommitState Store::commit_state() const {
   std::lock_guard lock(state_->state_mutex);
@@ -162,7 +210,7 @@ Status Store::finish() {
   COFFER_TRY(state_->ready());
   COFFER_TRY(state_->checkpoint());
   state_->copy_at_end();
-  return {};
+  return state_->starved > 0 ? disk_full() : Status();
 }
 
 void Store::before_commit(std::function<Status()> hook) {

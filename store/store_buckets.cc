@@ -22,18 +22,19 @@ Result<Bucket> Store::State::bucket_locked(InodeNumber ino) {
 Result<Inode> Store::State::make_bucket(const BucketName& name, const NewInode& attributes, bool refer) {
   COFFER_TRY(ready());
   if (name.is_directory_bucket()) return Error{Code::kUnsupported, "directory buckets are not supported"};
-  COFFER_TRY(claim_space(kPageSize));
+  COFFER_TRY(claim_space(kPageSize, RoomFor::kGrowing));
   COFFER_ASSIGN(auto inode, new_inode(FileKind::kDirectory, attributes));
   inode.bucket = inode.ino;
-  {
+  const Bucket bucket{inode.ino, name, principal.account, inode.ctime_ns, SseRule(), 1};
+  const auto make = [&]() -> Result<Inode> {
     Gate::Pass pass(gate);
     std::lock_guard lock(catalog.mutex());
     COFFER_ASSIGN(const auto root, directory_locked(kRootInode));
-    const Bucket bucket{inode.ino, name, principal.account, inode.ctime_ns, SseRule(), 1};
     COFFER_TRY(reserve_pages_locked(kNamePages));
-    COFFER_ASSIGN(inode, checked(add_child_locked(root, name.str(), inode, attributes, refer,
-                                                  [&] { return catalog.insert_bucket(bucket); })));
-  }
+    return add_child_locked(root, name.str(), inode, attributes, refer,
+                            [&] { return catalog.insert_bucket(bucket); });
+  };
+  COFFER_ASSIGN(inode, with_room(make));
   COFFER_TRY(durable_commit());
   return inode;
 }
@@ -62,18 +63,21 @@ Status Store::put_rule(const BucketName& name, const SseRule& rule) {
   auto& s = *state_;
   COFFER_TRY(s.ready());
   COFFER_TRY(s.keyring.serves(rule.algorithm));
-  COFFER_TRY(s.claim_space(kPageSize));
-  {
+  COFFER_TRY(s.claim_space(kPageSize, RoomFor::kReplacing));
+  const auto put = [&]() -> Status {
     Gate::Pass pass(s.gate);
     std::lock_guard lock(s.catalog.mutex());
     COFFER_ASSIGN(const auto bucket, s.catalog.bucket(name));
-    if (bucket.rule != rule) {
-      COFFER_TRY(s.reserve_pages_locked(kNamePages));
-      COFFER_TRY(s.checked(s.catalog.update_rule(bucket.ino, rule, bucket.rule_version + 1)));
-      COFFER_TRY(s.bucket_locked(bucket.ino));
-      s.touch();
-    }
-    std::lock_guard reseal_lock(s.reseal_mutex);
+    if (bucket.rule == rule) return {};
+    COFFER_TRY(s.reserve_pages_locked(kNamePages));
+    COFFER_TRY(s.catalog.update_rule(bucket.ino, rule, bucket.rule_version + 1));
+    COFFER_TRY(s.bucket_locked(bucket.ino));
+    s.touch();
+    return {};
+  };
+  COFFER_TRY(s.with_room(put));
+  {
+    std::lock_guard lock(s.reseal_mutex);
     s.postponed.clear();
   }
   return s.durable_commit();
@@ -84,7 +88,6 @@ void Store::State::note_modified(OpenObject& object) {
   if (!bucket || object.queued_for == bucket->rule_version) return;
   if (object.current().rule_version == bucket->rule_version && !object.seals_run_out()) return;
   std::lock_guard lock(catalog.mutex());
-  if (!reserve_pages_locked(2)) return;
   // If it fails the write is no less written; the next one tries again.
   if (checked(catalog.enqueue_reseal(object.ino()))) object.queued_for = bucket->rule_version;
 }

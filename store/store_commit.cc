@@ -16,32 +16,46 @@ Status Store::State::flush_changed() {
   for (const auto& object : changed) {
     Gate::Pass pass(gate);
     std::unique_lock lock(object->mutex);
-    if (auto flushed = object->flush(); !flushed && first) first = std::move(flushed);
+    if (auto flushed = flush_or_starve(*object); !flushed && first) first = std::move(flushed);
     renew_header(object);
   }
   return first;
 }
 
+Status Store::State::flush_or_starve(OpenObject& object) {
+  auto flushed = object.flush();
+  if (flushed || flushed.code() != Code::kNoSpace) return flushed;
+  parts.scarce = true;
+  space_left = 0;
+  return {};
+}
+
 Status Store::State::flush_frozen() {
+  std::uint64_t still_dirty = 0;
   for (const auto& object : changed_objects) {
     std::unique_lock lock(object->mutex);
-    COFFER_TRY(object->flush());
+    COFFER_TRY(flush_or_starve(*object));
     if (object->header_due()) queue_header(object->ino());
+    object->starved = object->has_dirty_chunks();
+    if (object->starved) ++still_dirty;
   }
+  starved = still_dirty;
   return {};
 }
 
 Status Store::State::write_out_frozen() {
+  std::vector<std::shared_ptr<OpenObject>> still_changed;
   for (const auto& object : changed_objects) {
     std::unique_lock object_lock(object->mutex);
     std::lock_guard lock(catalog.mutex());
     COFFER_TRY(object->write_out());
-    object->listed = false;
+    object->listed = object->starved;
+    if (object->listed) still_changed.push_back(object);
     if (object->awaits_round || !object->unsettled()) continue;
     object->awaits_round = true;
     unsettled.push_back(object);
   }
-  changed_objects.clear();
+  changed_objects = std::move(still_changed);
   return {};
 }
 
@@ -205,16 +219,23 @@ Status Store::sync(InodeNumber ino) {
   auto& s = *state_;
   COFFER_TRY(s.ready());
   COFFER_TRY(s.inodes.get(ino));
-  if (s.durable_changes == s.changes) return {};
-  return s.durable_commit();
+  if (s.durable_changes != s.changes || s.starved > 0) COFFER_TRY(s.durable_commit());
+  if (s.starved == 0) return {};
+  const auto object = s.objects.find(ino);
+  if (!object) return {};
+  std::shared_lock lock(object->mutex);
+  return object->starved ? disk_full() : Status();
 }
 
-Status Store::sync_all() { return state_->durable_commit(); }
+Status Store::sync_all() {
+  COFFER_TRY(state_->durable_commit());
+  return state_->starved > 0 ? disk_full() : Status();
+}
 
 Status Store::commit_soon() {
   auto& s = *state_;
   COFFER_TRY(s.ready());
-  if (s.changes == s.committed_changes) return {};
+  if (s.changes == s.committed_changes && s.starved == 0) return {};
   bool early = false;
   {
     std::lock_guard lock(s.commit_mutex);
@@ -232,23 +253,34 @@ Status Store::checkpoint_if_due() {
   return s.checkpoint();
 }
 
-Status Store::collect_garbage() {
-  auto& s = *state_;
-  COFFER_TRY(s.ready());
+Status Store::State::remove_garbage_files() {
   for (std::size_t i = 0; i < kGarbageStep; ++i) {
     std::uint64_t file = 0;
     {
-      std::lock_guard lock(s.garbage_mutex);
-      if (s.garbage_ready.empty()) break;
-      file = s.garbage_ready.front();
-      s.garbage_ready.pop_front();
+      std::lock_guard lock(garbage_mutex);
+      if (garbage_ready.empty()) break;
+      file = garbage_ready.front();
+      garbage_ready.pop_front();
     }
-    COFFER_TRY(s.files.remove(file));
-    Gate::Pass pass(s.gate);
-    std::lock_guard lock(s.catalog.mutex());
-    COFFER_TRY(s.checked(s.catalog.remove_garbage(file)));
-    s.touch();
+    COFFER_TRY(files.remove(file));
+    Gate::Pass pass(gate);
+    std::lock_guard lock(catalog.mutex());
+    if (auto room = reserve_pages_locked(kGarbagePages); !room) {
+      // Its bytes are free; the catalog forgets it when there is room for that.
+      std::lock_guard garbage_lock(garbage_mutex);
+      garbage_ready.push_back(file);
+      return room;
+    }
+    COFFER_TRY(checked(catalog.remove_garbage(file)));
+    touch();
   }
+  return {};
+}
+
+Status Store::collect_garbage() {
+  auto& s = *state_;
+  COFFER_TRY(s.ready());
+  COFFER_TRY(s.with_room([&] { return s.remove_garbage_files(); }));
   for (std::size_t i = 0; i < kGarbageStep; ++i) {
     InodeNumber ino = 0;
     {
@@ -260,7 +292,7 @@ Status Store::collect_garbage() {
     const auto object = s.objects.find(ino);  // kept in memory until it is punched, or gone
     if (!object) continue;
     std::unique_lock lock(object->mutex);
-    if (object->worth_punching()) COFFER_TRY(object->punch_freed());
+    if (object->worth_punching()) COFFER_TRY(object->punch_freed(kPunchSlotsMin));
   }
   return {};
 }

@@ -99,7 +99,7 @@ Status Store::State::change_content(const std::shared_ptr<OpenObject>& object, s
       if (!object->current().aead) continue;
       {
         std::lock_guard catalog_lock(catalog.mutex());
-        COFFER_TRY(reserve_pages_locked(kNamePages + map_pages(bytes)));
+        COFFER_TRY(reserve_pages_locked(kNamePages + kQueuePages + map_pages(bytes)));
       }
       list_changed(object);
       touch();
@@ -123,7 +123,8 @@ void Store::State::list_changed(const std::shared_ptr<OpenObject>& object) {
 
 Status Store::State::relieve_pressure() {
   if (parts.dirty_bytes <= kDirtyBytesMax) return {};
-  return flush_changed();
+  COFFER_TRY(flush_changed());
+  return parts.dirty_bytes > kDirtyBytesMax && starved > 0 ? disk_full() : Status();
 }
 
 // Another envelope, under the current default, and no content. The KMS is asked with nothing locked.
@@ -178,15 +179,17 @@ Status Store::State::truncate_to_zero(const std::shared_ptr<OpenObject>& object)
     same_rule = object->current().rule_version == bucket.rule_version && !object->next();
   }
   if (inode.size > 0 || !same_rule) return with_room([&] { return reissue(object); });
-  Gate::Pass pass(gate);
-  {
-    std::lock_guard lock(catalog.mutex());
-    COFFER_TRY(reserve_pages_locked(1));
-  }
-  const auto now = clock.wall_ns();
-  inodes.edit(object->inode(), [&](Inode& i) { i.mtime_ns = i.ctime_ns = now; });
-  touch();
-  return {};
+  return with_room([&]() -> Status {
+    Gate::Pass pass(gate);
+    {
+      std::lock_guard lock(catalog.mutex());
+      COFFER_TRY(reserve_pages_locked(1));
+    }
+    const auto now = clock.wall_ns();
+    inodes.edit(object->inode(), [&](Inode& i) { i.mtime_ns = i.ctime_ns = now; });
+    touch();
+    return {};
+  });
 }
 
 Status Store::State::resize(InodeNumber ino, std::uint64_t size) {
@@ -254,7 +257,7 @@ Status Store::write(InodeNumber ino, std::uint64_t offset, BytesView bytes) {
   COFFER_TRY(check_range(offset, bytes.size()));
   COFFER_ASSIGN(const auto object, s.object(ino));
   COFFER_TRY(s.relieve_pressure());
-  COFFER_TRY(s.claim_space(bytes.size()));
+  COFFER_TRY(s.claim_for_content(*object, offset, bytes.size()));
   return s.with_room(
       [&] { return s.change_content(object, bytes.size(), [&] { return object->write(offset, bytes); }); });
 }
@@ -267,7 +270,7 @@ Status Store::fallocate(InodeNumber ino, FallocateMode mode, std::uint64_t offse
   COFFER_ASSIGN(const auto object, s.object(ino));
   const bool allocates = mode == FallocateMode::kAllocate || mode == FallocateMode::kAllocateKeepSize;
   const bool grows = mode == FallocateMode::kAllocate || mode == FallocateMode::kZero;
-  if (allocates) COFFER_TRY(s.claim_space(size));
+  if (allocates) COFFER_TRY(s.claim_for_content(*object, offset, size));
   const auto change = [&]() -> Result<Progress> {
     if (!allocates) {
       COFFER_ASSIGN(const auto punched, object->punch(offset, size));

@@ -10,7 +10,11 @@ void Store::State::renew_header(const std::shared_ptr<OpenObject>& object) {
   if (!object->header_due()) return;
   const auto inode = inodes.read(object->inode());
   const auto bucket = bucket_of(inode.bucket);
-  if (!bucket || !claim_space(kPageSize)) return;
+  if (!bucket) return;
+  if (space_left.fetch_sub(kPageSize) < static_cast<std::int64_t>(kPageSize) &&
+      !look_for_space(kPageSize, RoomFor::kGrowing)) {
+    return;
+  }
   std::string path;
   {
     std::lock_guard lock(catalog.mutex());

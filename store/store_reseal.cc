@@ -27,8 +27,9 @@ Result<bool> Store::reseal_step() {
       const auto waits = s.postponed.find(first->ino);
       if (waits != s.postponed.end() && s.clock.monotonic_ns() < waits->second) return left < kRewrapStepObjects;
     }
-    const auto done = s.checked(s.reseal_one(*first));
+    const auto done = s.with_room([&] { return s.reseal_one(*first); });
     if (!done && done.code() == Code::kPoisoned) return done.error();
+    if (!done && done.code() == Code::kNoSpace) return false;  // another time: no object is to blame
     if (!done) COFFER_TRY(s.postpone(first->ino, done.error()));
     if (!done || *done == State::Resealed::kAgain) return true;
   }
@@ -54,11 +55,13 @@ Result<Store::State::Resealed> Store::State::reseal_one(const Catalog::Resealing
   if (!next) {
     switch (due) {
       case Due::kNothing: COFFER_TRY(dequeue_unless_due(*object)); return Resealed::kLeftQueue;
-      case Due::kRewrap: return with_room([&] { return rewrap(object, bucket); });
+      case Due::kRewrap: return rewrap(object, bucket);
       case Due::kData: break;
     }
   }
   COFFER_TRY(ensure_key(*object, Access::kOpen));
+  // Each chunk is there twice until a durable commit.
+  COFFER_TRY(claim_space(kResealStepChunks * kChunkSize, RoomFor::kReplacing));
   if (next) return move_some(object, next);
   COFFER_TRY(begin_reseal(object, bucket));
   return Resealed::kAgain;
@@ -183,6 +186,10 @@ Status Store::State::begin_reseal(const std::shared_ptr<OpenObject>& object, con
   Gate::Pass pass(gate);
   std::unique_lock lock(object->mutex);
   if (object->gone() || object->next() || object->newest_generation() != generation) return {};
+  {
+    std::lock_guard catalog_lock(catalog.mutex());
+    COFFER_TRY(reserve_pages_locked(kNamePages));
+  }
   COFFER_TRY(object->begin_reseal(KeptEnvelope::issued(std::move(issued), bucket.rule_version)));
   queue_header(object->ino());
   list_changed(object);
@@ -193,6 +200,7 @@ Status Store::State::begin_reseal(const std::shared_ptr<OpenObject>& object, con
 Status Store::State::dequeue(InodeNumber ino) {
   Gate::Pass pass(gate);
   std::lock_guard lock(catalog.mutex());
+  COFFER_TRY(reserve_pages_locked(kQueuePages));
   COFFER_TRY(catalog.dequeue_reseal(ino));
   touch();
   std::lock_guard reseal_lock(reseal_mutex);
@@ -208,6 +216,7 @@ Status Store::State::dequeue_unless_due(OpenObject& object) {
   std::lock_guard catalog_lock(catalog.mutex());
   COFFER_ASSIGN(const auto entry, catalog.resealing(object.ino()));
   if (object.next() || due_locked(object, bucket, entry ? entry->leaving : 0) != Due::kNothing) return {};
+  COFFER_TRY(reserve_pages_locked(kQueuePages));
   COFFER_TRY(catalog.dequeue_reseal(object.ino()));
   object.queued_for = 0;
   touch();
@@ -225,6 +234,7 @@ Status Store::State::postpone(InodeNumber ino, const Error& why) {
   if (first) log(LogLevel::kWarning, "an object could not be resealed and waits: " + why.message);
   Gate::Pass pass(gate);
   std::lock_guard lock(catalog.mutex());
+  COFFER_TRY(reserve_pages_locked(kQueuePages));
   COFFER_TRY(checked(catalog.postpone_reseal(ino)));
   touch();
   return {};
@@ -260,7 +270,7 @@ Status Store::State::enqueue_if_due_locked(InodeNumber ino, const Bucket& bucket
       break;
     }
   }
-  COFFER_TRY(reserve_pages_locked(2));
+  COFFER_TRY(reserve_pages_locked(kQueuePages));
   COFFER_TRY(checked(catalog.enqueue_reseal(ino, leaving)));
   ++queued;
   return {};

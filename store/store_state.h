@@ -18,9 +18,16 @@
 namespace coffer {
 
 enum class Access { kOpen, kRead, kWrite };
+// What room on the disk is wanted for. Growing leaves the reserve alone, replacing leaves a part of it; deleting asks for
+// nothing.
+enum class RoomFor { kGrowing, kReplacing };
 
 // Catalog pages that one operation changes at most: the leaves of its inodes, names and content row, and a split above.
 inline constexpr std::uint64_t kNamePages = 6;
+// Those of an object that joins or leaves the reseal queue.
+inline constexpr std::uint64_t kQueuePages = 2;
+// Those of one file less to remove.
+inline constexpr std::uint64_t kGarbagePages = 2;
 // And what a commit adds of its own.
 inline constexpr std::uint64_t kCommitPages = 8;
 // Log bytes above which a full disk is worth a checkpoint.
@@ -72,17 +79,26 @@ struct Store::State {
   }
   // Something changed that the next commit must carry. Inside the Gate.
   void touch() { ++changes; }
-  Status claim_space(std::uint64_t bytes);  // kNoSpace when only the reserve is left
+  // Nothing is locked. kNoSpace when no more is left for this, also after what was deleted and replaced came back.
+  Status claim_space(std::uint64_t bytes, RoomFor use);
+  Status claim_for_content(OpenObject& object, std::uint64_t offset, std::uint64_t size);
+  Status look_for_space(std::uint64_t bytes, RoomFor use);
+  bool owes_space() const;  // a durable commit would free something
+  Status give_back();       // what was deleted and replaced, to the disk
   // Before an operation's first change, with Catalog::mutex(): room for so many changed pages at the next commit, which
   // would lose the whole transaction without. kNoSpace costs nothing.
   Status reserve_pages_locked(std::uint64_t pages);
   // Runs a verb, with nothing locked. If it finds no room: again after a commit, which gives back what others claimed
-  // and did not need, again with an emptied log, and again in the room of the catalog's copy.
+  // and did not need, again with what a durable commit frees, again with an emptied log, and again in the room of the
+  // catalog's copy.
   template <class Verb>
   auto with_room(Verb&& verb) -> decltype(verb()) {
     auto done = checked(verb());
     if (done || done.code() != Code::kNoSpace || is_poisoned) return done;
     COFFER_TRY(soft_commit());
+    done = checked(verb());
+    if (done || done.code() != Code::kNoSpace || is_poisoned) return done;
+    COFFER_TRY(give_back());
     done = checked(verb());
     if (done || done.code() != Code::kNoSpace) return done;
     if (catalog.database().log_bytes() >= kLogWorthEmptying) {
@@ -209,6 +225,9 @@ struct Store::State {
   Result<Frozen> commit(Commit kind);  // commit_mutex is held
   Status flush_changed();              // before the freeze, so that little is left for it
   Status flush_frozen();
+  // An object whose dirty chunks find no room stays as it is and holds nobody up: what others delete must become
+  // durable to make room for it. Its own sync says kNoSpace.
+  Status flush_or_starve(OpenObject& object);
   Status write_out_frozen();
   std::uint64_t begin_round_frozen();
   Result<Frozen> commit_frozen(Commit kind, DataFiles::Batch unsynced);
@@ -224,6 +243,7 @@ struct Store::State {
   CommitPoint synced;  // up to here all data files are synced
   std::uint64_t recorded_inodes = 0;
   std::atomic<std::uint64_t> changes{0}, committed_changes{0}, durable_changes{0};
+  std::atomic<std::uint64_t> starved{0};  // objects whose dirty chunks found no room at the last commit
   std::atomic<bool> pin_next{false};
   std::atomic<std::uint64_t> durable_point{0};
 
@@ -236,7 +256,8 @@ struct Store::State {
   mutable std::mutex state_mutex;
   CommitState commit_state;
 
-  std::mutex garbage_mutex;
+  Status remove_garbage_files();  // some of garbage_ready
+  mutable std::mutex garbage_mutex;
   std::vector<std::uint64_t> garbage_new, garbage_in_round;  // data files no state names once these are durable
   std::deque<std::uint64_t> garbage_ready;
   std::deque<InodeNumber> punchable;
@@ -246,5 +267,6 @@ Status check_name(std::string_view name);
 Status check_xattr(const XattrEdit& edit);
 std::uint64_t xattr_pages(const std::vector<XattrEdit>& edits);
 Error no_such_file();
+Error disk_full();
 
 }  // namespace coffer

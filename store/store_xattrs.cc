@@ -79,7 +79,13 @@ Status Store::set_xattr(InodeNumber ino, std::string_view name, BytesView value,
   COFFER_TRY(s.ready());
   const std::vector<XattrEdit> edits = {{std::string(name), to_bytes(value)}};
   COFFER_TRY(check_xattr(edits.front()));
-  COFFER_TRY(s.claim_space(value.size() + kPageSize));
+  const auto size_before = [&]() -> Result<std::size_t> {
+    std::lock_guard lock(s.catalog.mutex());
+    COFFER_ASSIGN(const auto old, s.catalog.xattr(ino, name));
+    return old.size();
+  }();
+  const bool replaces = size_before && value.size() <= *size_before;
+  COFFER_TRY(s.claim_space(value.size() + kPageSize, replaces ? RoomFor::kReplacing : RoomFor::kGrowing));
   return s.with_room([&]() -> Status {
     Gate::Pass pass(s.gate);
     std::lock_guard lock(s.catalog.mutex());
