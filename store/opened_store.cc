@@ -11,7 +11,8 @@ Status check_age(Catalog& catalog, std::uint64_t commit_counter_min) {
   if (counter >= commit_counter_min) return {};
   return Error{Code::kTooOld, "the store is at commit " + std::to_string(counter) + ", before the " +
                                   std::to_string(commit_counter_min) +
-                                  " demanded: it may have been taken back to an older state"};
+                                  " demanded: this is an older state of it. Put the newest copy of its folder back, or mount "
+                                  "without --min-commit to use this one"};
 }
 
 }  // namespace

@@ -192,15 +192,6 @@ class Commands(MountTest):
         self.assertTrue(any(m["dir"] == self.at.dir for m in self.at.json("status")["mounts"]))
         self.assertIn(self.at.dir, self.at.cli("status").stdout)
 
-    def test_min_commit_refuses_an_older_store(self):
-        self.at.bucket("bucket")
-        self.at.cli("sync", self.at.dir)
-        counter = self.at.json("status", self.at.dir)["mounts"][0]["commit"]["counter"]
-        self.at.remount("--min-commit", str(counter))
-        self.at.unmount()
-        self.assertIn(self.at.mount("--min-commit", str(counter + 10**6), code=None).returncode, (1, 3))
-        self.at.mount()
-
     def test_fsck_reports_in_json_too(self):
         self.at.bucket("bucket")
         write_file(self.at.path("bucket", "f"), content(1, 100_000))

@@ -253,7 +253,7 @@ TEST_F(StoreFolderTest, AStoreOlderThanDemandedIsRefused) {
   EXPECT_TRUE(open(41).ok());
   auto refused = open(42);
   EXPECT_EQ(refused.code(), Code::kTooOld);
-  EXPECT_THAT(refused.error().message, HasSubstr("41"));
+  EXPECT_THAT(refused.error().message, HasSubstr("at commit 41, before the 42 demanded"));
 }
 
 TEST_F(StoreFolderTest, TheSealedStoreSaysNothing) {
