@@ -9,6 +9,7 @@ from sealing import (SEAL, WRAP, Damaged, Fields, argon2id, blob16, hkdf, hmac_s
                      unwrap)
 
 SSE_S3, KMS, BUCKET_KEY = 1, 2, 3
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ALGORITHMS = {1: "AES256", 2: "aws:kms", 3: "aws:kms:dsse"}
 
 
@@ -33,6 +34,17 @@ def slot_aad(slot, store_id):
     argon2 = slot.get("argon2id", {"passes": 0, "bytes": 0, "salt": ""})
     return (b"coffer/1/unlock-slot" + store_id + text16(slot["id"]) + text16(slot["kind"]) + u64(argon2["passes"])
             + u64(argon2["bytes"]) + blob16(bytes.fromhex(argon2["salt"])))
+
+
+def recovery_key(words):
+    """The 32 bytes of a recovery key as it was printed."""
+    letters = "".join(words.split()).replace("-", "").upper().translate(str.maketrans("OIL", "011"))
+    number = 0
+    for letter in letters:
+        number = number * 32 + CROCKFORD.index(letter)
+    key, checksum = number.to_bytes(35, "big")[:32], number.to_bytes(35, "big")[32:]
+    need(hmac_sha384(key, b"coffer/1/recovery-checksum")[:3] == checksum, "the recovery key's checksum is another")
+    return key
 
 
 def unlock(store, secret, kind):

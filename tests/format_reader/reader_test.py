@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import sys
+import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, os.pardir, "mount")]
@@ -226,6 +227,16 @@ class Reader(ReaderTest):
             for extra in (aad, bound):
                 with self.assertRaises(sealing.Damaged):
                     sealing.open_gcm(key, what, extra, data, "a layer alone")
+
+
+class RecoveryKey(unittest.TestCase):
+    WORDS = "000G-40R4-0M30-E209-185G-R38E-1W81-24GK-2GAH-C5RR-34D1-P70X-3RFX-WWA2"
+
+    def test_its_words_are_those_of_the_text(self):
+        for words in (self.WORDS, self.WORDS.lower().replace("-", " ").replace("0", "o").replace("1", "l")):
+            self.assertEqual(keys.recovery_key(words), bytes(range(32)))
+        with self.assertRaises(sealing.Damaged):
+            keys.recovery_key(self.WORDS.replace("G", "H", 1))
 
 
 class Damage(ReaderTest):
