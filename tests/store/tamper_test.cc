@@ -587,6 +587,43 @@ TEST_P(TamperedCatalog, SwappedKeysCommitmentsAndEnvelopesAreRefused) {
   }
 }
 
+TEST_P(TamperedCatalog, MapEntriesSwappedMovedOrChangedAreRefused) {
+  const auto number = ino("bucket/file");
+  std::unique_lock lock(rig_.catalog().mutex());
+  const auto map = *ChunkRow::decode(**rig_.catalog().map_row(number, 0), kChunkSize);
+  lock.unlock();
+  // The chunks that fsck names once these two entries of the row are what they are given as.
+  const auto named = [&](std::uint32_t one, const ChunkEntry& entry, std::uint32_t other, const ChunkEntry& other_entry) {
+    auto changed = map;
+    changed.set(one, entry);
+    changed.set(other, other_entry);
+    lock.lock();
+    auto undo = std::make_unique<Catalog::Savepoint>(rig_.catalog());
+    EXPECT_TRUE(rig_.catalog().put_map_row(number, 0, changed.encode(kChunkSize)).ok());
+    lock.unlock();
+    const auto damage = fsck_damage(rig_);
+    lock.lock();
+    undo.reset();
+    lock.unlock();
+    EXPECT_EQ(named_by(damage), std::set<std::string>{"bucket/file"});
+    return damage.size();
+  };
+  const auto zero = map.at(0), one = map.at(1);
+  EXPECT_EQ(named(0, one, 1, zero), 2U) << "each chunk with its own slot and seal, in the other's place";
+  for (std::size_t byte = 0; byte < zero.seal().size(); byte += stride(5)) {
+    auto changed = zero;
+    changed.seal()[byte] ^= 1;
+    EXPECT_EQ(named(0, changed, 1, one), 1U) << byte;
+  }
+  auto shorter = zero;
+  --shorter.length;
+  EXPECT_GE(named(0, shorter, 1, one), 1U);
+  auto other_envelope = zero;
+  other_envelope.parity ^= 1;
+  EXPECT_GE(named(0, other_envelope, 1, one), 1U);
+  EXPECT_GE(named(0, {}, 1, one), 1U) << "a chunk made a hole";
+}
+
 TEST_P(TamperedCatalog, ALayerTakenAwayOrAddedIsRefused) {
   const auto number = ino("bucket/file");
   const auto row = content("bucket/file");
