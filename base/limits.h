@@ -85,6 +85,7 @@ inline constexpr std::size_t kLogBufferKept = 1 << 20;     // memory for one com
 inline constexpr std::size_t kOpenObjectsCached = 4096;   // objects whose map and cipher stay in memory unused
 inline constexpr std::size_t kInodesCached = 16 * 1024;    // attributes in memory, 200 bytes each; referenced or not
 inline constexpr std::size_t kMapRowsCached = 4096;        // decoded map rows, up to 8 KiB each; then settled ones go
+inline constexpr std::uint64_t kMapRowsUncounted = 64;     // of 128 MiB: so many are not worth asking how many there are
 inline constexpr std::size_t kUnsettledRowsMax = 2048;     // rows that hold slots back for the next durable commit; then it comes early
 inline constexpr std::size_t kWriteBatchChunks = 64;       // chunks sealed into one buffer and one pwrite: 1 MiB
 inline constexpr std::size_t kResealStepChunks = 64;       // moved per step, with the object locked

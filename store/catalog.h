@@ -118,6 +118,7 @@ class Catalog final : public KmsRecords {
   Status put_leases(InodeNumber ino, std::uint64_t leased, std::uint64_t next_leased);
   Result<std::optional<Bytes>> map_row(InodeNumber ino, std::uint32_t row);
   Result<std::vector<std::uint32_t>> map_rows(InodeNumber ino, std::uint32_t from, std::size_t limit);  // row numbers that exist, ascending
+  Result<std::uint64_t> count_map_rows(InodeNumber ino, std::uint32_t from, std::uint32_t to);  // from <= row <= to
   Status put_map_row(InodeNumber ino, std::uint32_t row, BytesView encoded);
   Status remove_map_row(InodeNumber ino, std::uint32_t row);
   Status remove_map_rows(InodeNumber ino, std::uint32_t from);  // row >= from

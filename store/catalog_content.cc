@@ -104,6 +104,15 @@ Result<std::vector<std::uint32_t>> Catalog::map_rows(InodeNumber ino, std::uint3
   }
 }
 
+Result<std::uint64_t> Catalog::count_map_rows(InodeNumber ino, std::uint32_t from, std::uint32_t to) {
+  auto count =
+      state_->query("SELECT count(*) FROM maps WHERE id BETWEEN ?1 AND ?2", map_id(ino, from), map_id(ino, to));
+  COFFER_TRY(count.step());
+  const auto rows = count.number(0);
+  COFFER_TRY(count.sound());
+  return rows;
+}
+
 Status Catalog::put_map_row(InodeNumber ino, std::uint32_t row, BytesView encoded) {
   if (ino > kInodeMax || row > kMapRowMax) return Error{Code::kLimit, "the object has no more map rows"};
   return state_->query("INSERT OR REPLACE INTO maps(id, slots) VALUES(?1, ?2)", map_id(ino, row), encoded).run();

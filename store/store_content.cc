@@ -87,7 +87,19 @@ Status Store::State::ensure_cipher(OpenObject& object, const std::shared_ptr<con
   return {};
 }
 
-Status Store::State::change_content(const std::shared_ptr<OpenObject>& object, std::uint64_t bytes,
+Result<std::uint64_t> Store::State::map_pages_locked(InodeNumber ino, const ContentRange& range) {
+  constexpr std::uint64_t kRowSize = std::uint64_t{kChunksPerRow} * kChunkSize;
+  if (range.size == 0) return kMapRowPages;
+  const auto first = range.offset / kRowSize, last = (range.offset + range.size - 1) / kRowSize;
+  const auto spanned = last - first + 1;
+  if (range.rows == MapRows::kMade || spanned <= kMapRowsUncounted) return kMapRowPages * (spanned + 1);
+  const auto to = std::min<std::uint64_t>(last, kMapRowMax);
+  COFFER_ASSIGN(const auto found, catalog.count_map_rows(ino, static_cast<std::uint32_t>(first),
+                                                         static_cast<std::uint32_t>(to)));
+  return kMapRowPages * (found + 1);
+}
+
+Status Store::State::change_content(const std::shared_ptr<OpenObject>& object, const ContentRange& range,
                                     const std::function<Result<Progress>()>& change) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     COFFER_TRY(ready());
@@ -99,7 +111,8 @@ Status Store::State::change_content(const std::shared_ptr<OpenObject>& object, s
       if (!object->current().aead) continue;
       {
         std::lock_guard catalog_lock(catalog.mutex());
-        COFFER_TRY(reserve_pages_locked(kNamePages + kQueuePages + map_pages(bytes)));
+        COFFER_ASSIGN(const auto map_pages, map_pages_locked(object->ino(), range));
+        COFFER_TRY(reserve_pages_locked(kNamePages + kQueuePages + map_pages));
       }
       list_changed(object);
       touch();
@@ -153,7 +166,8 @@ Status Store::State::reissue(const std::shared_ptr<OpenObject>& object) {
     const auto old_file = object->file();
     {
       std::lock_guard catalog_lock(catalog.mutex());
-      COFFER_TRY(reserve_pages_locked(kNamePages + map_pages(inodes.read(object->inode()).size)));
+      COFFER_ASSIGN(const auto map_pages, map_pages_locked(object->ino(), {0, inodes.read(object->inode()).size}));
+      COFFER_TRY(reserve_pages_locked(kNamePages + map_pages));
       Catalog::Savepoint savepoint(catalog);
       if (old_file != 0) COFFER_TRY(catalog.add_garbage(old_file));
       COFFER_TRY(catalog.remove_map_rows(object->ino(), 0));
@@ -197,8 +211,8 @@ Status Store::State::resize(InodeNumber ino, std::uint64_t size) {
   COFFER_ASSIGN(const auto target, object(ino));
   if (size == 0) return truncate_to_zero(target);
   const auto old = inodes.read(target->inode()).size;
-  const auto cut = old > size ? old - size : 0;
-  return with_room([&] { return change_content(target, cut, [&] { return target->resize(size); }); });
+  const ContentRange between{std::min(old, size), old > size ? old - size : size - old};
+  return with_room([&] { return change_content(target, between, [&] { return target->resize(size); }); });
 }
 
 bool Store::accessed(InodeNumber ino, AccessTimes times) {
@@ -258,8 +272,9 @@ Status Store::write(InodeNumber ino, std::uint64_t offset, BytesView bytes) {
   COFFER_ASSIGN(const auto object, s.object(ino));
   COFFER_TRY(s.relieve_pressure());
   COFFER_TRY(s.claim_for_content(*object, offset, bytes.size()));
+  const ContentRange touched{offset, bytes.size(), MapRows::kMade};
   return s.with_room(
-      [&] { return s.change_content(object, bytes.size(), [&] { return object->write(offset, bytes); }); });
+      [&] { return s.change_content(object, touched, [&] { return object->write(offset, bytes); }); });
 }
 
 Status Store::fallocate(InodeNumber ino, FallocateMode mode, std::uint64_t offset, std::uint64_t size) {
@@ -279,7 +294,7 @@ Status Store::fallocate(InodeNumber ino, FallocateMode mode, std::uint64_t offse
     if (!grows || offset + size <= s.inodes.read(object->inode()).size) return Progress::kDone;
     return object->resize(offset + size);
   };
-  const auto touched = allocates ? 0 : std::min(size, s.inodes.read(object->inode()).size);
+  const ContentRange touched{offset, size};
   return s.with_room([&] { return s.change_content(object, touched, change); });
 }
 

@@ -263,7 +263,11 @@ Status Store::State::reap(InodeNumber ino) {
       return row.error();
     }
     COFFER_ASSIGN(const auto inode, inodes.get_locked(ino));
-    COFFER_TRY(reserve_pages_locked(kNamePages + (file == 0 ? 0 : map_pages(inodes.read(inode).size))));
+    std::uint64_t map_pages = 0;
+    if (file != 0) {
+      COFFER_ASSIGN(map_pages, map_pages_locked(ino, {0, inodes.read(inode).size}));
+    }
+    COFFER_TRY(reserve_pages_locked(kNamePages + map_pages));
     Catalog::Savepoint savepoint(catalog);
     if (file != 0) COFFER_TRY(catalog.add_garbage(file));
     COFFER_TRY(catalog.remove_inode(ino));

@@ -32,10 +32,14 @@ inline constexpr std::uint64_t kGarbagePages = 2;
 inline constexpr std::uint64_t kCommitPages = 8;
 // Log bytes above which a full disk is worth a checkpoint.
 inline constexpr std::uint64_t kLogWorthEmptying = 256 << 10;
-// Those of the map rows of so many bytes: a row of two layers fills a leaf and two overflow pages.
-inline std::uint64_t map_pages(std::uint64_t bytes) {
-  return 3 * (bytes / (std::uint64_t{kChunksPerRow} * kChunkSize) + 2);
-}
+// Those of a map row: of two layers, it fills a leaf and two overflow pages.
+inline constexpr std::uint64_t kMapRowPages = 3;
+// A part of an object, and whether its map rows may be made there, or only those that exist change.
+enum class MapRows { kMade, kThatExist };
+struct ContentRange {
+  std::uint64_t offset = 0, size = 0;
+  MapRows rows = MapRows::kThatExist;
+};
 
 // What the source files of Store share. Lock order: copy_mutex, an OpenObject's key_mutex, commit_mutex, gate, an OpenObject's
 // mutex, Catalog::mutex(), and then, each alone, the locks of the small tables below.
@@ -88,6 +92,8 @@ struct Store::State {
   // Before an operation's first change, with Catalog::mutex(): room for so many changed pages at the next commit, which
   // would lose the whole transaction without. kNoSpace costs nothing.
   Status reserve_pages_locked(std::uint64_t pages);
+  // The pages of an object's map that a change of this range may write.
+  Result<std::uint64_t> map_pages_locked(InodeNumber ino, const ContentRange& range);
   // Runs a verb, with nothing locked. If it finds no room: again after a commit, which gives back what others claimed
   // and did not need, again with what a durable commit frees, again with an emptied log, and again in the room of the
   // catalog's copy.
@@ -141,8 +147,8 @@ struct Store::State {
   Status ensure_cipher(OpenObject& object, const std::shared_ptr<const Envelope>& envelope, bool unlocked,
                        Access access);
   // Runs `change` inside the Gate with the object locked; again after a durable commit where it asks for one.
-  // `bytes` of it, at most, for the pages its map will change.
-  Status change_content(const std::shared_ptr<OpenObject>& object, std::uint64_t bytes,
+  // It changes no map row outside of `range`.
+  Status change_content(const std::shared_ptr<OpenObject>& object, const ContentRange& range,
                         const std::function<Result<Progress>()>& change);
   Status reissue(const std::shared_ptr<OpenObject>& object);
   Status truncate_to_zero(const std::shared_ptr<OpenObject>& object);

@@ -643,6 +643,36 @@ TEST_F(StoreTest, FullDiskOfSmallFilesLetsAllOfThemBeDeleted) {
 
 // --- damage ---
 
+// Room was claimed for every map row the size could have: 13 GB of zeros in the log for a hole of 2 TiB.
+TEST_F(StoreTest, HolesTakeNoRoomInTheLogWhenTheyAreCutOffOrPunchedOrRemoved) {
+  constexpr std::uint64_t kFar = std::uint64_t{2} << 40;
+  constexpr std::size_t kLogMax = 2 << 20;
+  const auto log_size = [&] { return rig.disk.bytes("coffer.db-wal").size(); };
+  const auto cut_to = [&](InodeNumber of, std::uint64_t size) {
+    InodeChange change;
+    change.size = size;
+    return store().change(of, change).ok();
+  };
+  const auto ino = create("sparse");
+  put(ino, some_bytes(100'000, 1));
+  ASSERT_TRUE(cut_to(ino, kFar));
+  ASSERT_TRUE(store().sync_all().ok());
+  ASSERT_TRUE(store().fallocate(ino, FallocateMode::kPunchHole, 50'000, kFar).ok());
+  EXPECT_LT(log_size(), kLogMax);
+  ASSERT_TRUE(cut_to(ino, 100'000));
+  EXPECT_LT(log_size(), kLogMax);
+  ASSERT_TRUE(cut_to(ino, kFar));
+  ASSERT_TRUE(cut_to(ino, 0));
+  EXPECT_LT(log_size(), kLogMax);
+  put(ino, some_bytes(100'000, 2));
+  ASSERT_TRUE(cut_to(ino, kFar));
+  store().release(ino);
+  ASSERT_TRUE(store().unlink(bucket, "sparse").ok());
+  store().forget(ino, 1);
+  ASSERT_TRUE(store().sync_all().ok());
+  EXPECT_LT(log_size(), kLogMax);
+}
+
 class DamageTest : public StoreTest {
  protected:
   void SetUp() override {
