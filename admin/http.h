@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace coffer {
@@ -40,6 +41,11 @@ struct HttpResponse {
   std::vector<HttpHeader> headers = {};
   std::string body = {};
 };
+
+// Names and values of a query, percent-decoded, in order; nothing when the encoding is broken. A name without a value
+// has an empty one.
+using QueryParameters = std::vector<std::pair<std::string, std::string>>;
+std::optional<QueryParameters> decode_query(std::string_view query);
 
 bool equal_ignoring_case(std::string_view a, std::string_view b);  // ASCII
 std::string lower_case(std::string_view text);                     // ASCII

@@ -104,16 +104,9 @@ S3Result<S3Target> parse_s3_target(const HttpRequest& request) {
   }
   target.key = rest;
 
-  for (auto query = request.query(); !query.empty();) {
-    const auto part = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(part.size() + 1, query.size()));
-    if (part.empty()) continue;
-    const auto equals = part.find('=');
-    const auto name = percent_decode(part.substr(0, equals));
-    const auto value = percent_decode(equals == std::string_view::npos ? "" : part.substr(equals + 1));
-    if (!name || !value) return invalid_uri(request.target);
-    target.query.emplace_back(*name, *value);
-  }
+  auto query = decode_query(request.query());
+  if (!query) return invalid_uri(request.target);
+  target.query = *std::move(query);
   return target;
 }
 

@@ -3,8 +3,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include "admin/http.h"
 #include "admin/s3_error.h"
@@ -24,8 +22,8 @@ std::string_view operation_name(S3Operation operation);
 
 // What a request's method, Host and target name, path-style or virtual-hosted.
 struct S3Target {
-  std::string bucket, key;                                 // decoded; empty: none
-  std::vector<std::pair<std::string, std::string>> query;  // decoded, in order
+  std::string bucket, key;  // decoded; empty: none
+  QueryParameters query;
 
   bool has_query(std::string_view name) const;
   std::string query_value(std::string_view name) const;  // empty: absent

@@ -4,6 +4,7 @@
 #include <array>
 #include <cassert>
 
+#include "admin/canonical_request.h"
 #include "admin/digest.h"
 #include "admin/timestamps.h"
 #include "base/encoding.h"
@@ -24,55 +25,6 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
     parts.push_back(text.substr(0, end));
   parts.push_back(text);
   return parts;
-}
-
-bool is_s3(std::string_view service) { return service == "s3" || service == "s3express"; }
-
-// ---- the canonical request ----
-
-std::optional<std::string> canonical_path(std::string_view path, std::string_view service) {
-  if (!is_s3(service)) return percent_encode(path, Slash::kKeep);  // encoded twice, as all services but S3 want it
-  const auto decoded = percent_decode(path);
-  if (!decoded) return std::nullopt;
-  return percent_encode(*decoded, Slash::kKeep);
-}
-
-std::optional<std::string> canonical_query(std::string_view query) {
-  std::vector<std::pair<std::string, std::string>> parameters;
-  for (const auto part : split(query, '&')) {
-    if (part.empty()) continue;
-    const auto equals = part.find('=');
-    const auto name = percent_decode(part.substr(0, equals));
-    const auto value = percent_decode(equals == std::string_view::npos ? "" : part.substr(equals + 1));
-    if (!name || !value) return std::nullopt;
-    parameters.emplace_back(percent_encode(*name, Slash::kEncode), percent_encode(*value, Slash::kEncode));
-  }
-  std::sort(parameters.begin(), parameters.end());
-  std::string out;
-  for (const auto& [name, value] : parameters) out += (out.empty() ? "" : "&") + name + "=" + value;
-  return out;
-}
-
-void append_folded(std::string& out, std::string_view value) {
-  bool blank = false;
-  for (const char c : trim(value)) {
-    const bool is_blank = c == ' ' || c == '\t';
-    if (!is_blank) out += c;
-    if (is_blank && !blank) out += ' ';
-    blank = is_blank;
-  }
-}
-
-std::string canonical_header(const HttpRequest& request, std::string_view name) {
-  std::string line = std::string(name) + ":";
-  bool first = true;
-  for (const auto& header : request.headers) {
-    if (!equal_ignoring_case(header.name, name)) continue;
-    if (!first) line += ',';
-    append_folded(line, header.value);
-    first = false;
-  }
-  return line + "\n";
 }
 
 std::string joined(const std::vector<std::string>& names, char separator) {
@@ -317,17 +269,6 @@ std::optional<AuthFailure> check_presence(const HttpRequest& request) {
 
 }  // namespace
 
-std::optional<std::string> canonical_request(const HttpRequest& request, std::string_view service,
-                                             std::vector<std::string> signed_headers, std::string_view payload_hash) {
-  const auto path = canonical_path(request.path(), service);
-  const auto query = canonical_query(request.query());
-  if (!path || !query) return std::nullopt;
-  std::sort(signed_headers.begin(), signed_headers.end());
-  std::string out = request.method + "\n" + *path + "\n" + *query + "\n";
-  for (const auto& name : signed_headers) out += canonical_header(request, name);
-  return out + "\n" + joined(signed_headers, ';') + "\n" + std::string(payload_hash);
-}
-
 Verified verify_signature(const HttpRequest& request, const SigningScope& scope, const Credentials& credentials,
                           std::int64_t now_ns) {
   if (auto failure = check_presence(request)) return *failure;
@@ -348,12 +289,12 @@ Verified verify_signature(const HttpRequest& request, const SigningScope& scope,
                         "The AWS Access Key Id you provided does not exist in our records.",
                         {{"AWSAccessKeyId", authorization.access_key_id}}}};
   if (auto failure = check_time(*time, authorization.scope, now_ns / kNsPerSecond)) return *failure;
-  if (is_s3(scope.service))
+  if (is_s3_service(scope.service))
     if (auto failure = check_content_hash_form(request)) return *failure;
   if (auto failure = check_signed_headers(request, authorization.signed_headers)) return *failure;
 
   const auto computed_hash = hex(sha256(as_bytes(request.body)));
-  const auto payload_hash = is_s3(scope.service) ? std::string(*request.header(kContentHash)) : computed_hash;
+  const auto payload_hash = is_s3_service(scope.service) ? std::string(*request.header(kContentHash)) : computed_hash;
   const auto canonical = canonical_request(request, scope.service, authorization.signed_headers, payload_hash);
   if (!canonical)
     return AuthFailure{AuthFault::kBadTarget,
@@ -362,7 +303,7 @@ Verified verify_signature(const HttpRequest& request, const SigningScope& scope,
   const auto expected = signature(key->secret.view(), authorization.scope, to_sign);
   if (!equal_constant_time(as_bytes(expected), as_bytes(authorization.signature)))
     return does_not_match(authorization, to_sign, *canonical);
-  if (is_s3(scope.service))
+  if (is_s3_service(scope.service))
     if (auto failure = check_content_hash(request, computed_hash)) return *failure;
   return key;
 }
@@ -373,7 +314,7 @@ std::vector<HttpHeader> sign(const HttpRequest& request, const AccessKey& key, s
   HttpRequest dated = request;
   std::vector<HttpHeader> added = {{"X-Amz-Date", amz_date(now_ns / kNsPerSecond)}};
   const auto payload_hash = hex(sha256(as_bytes(request.body)));
-  if (is_s3(service)) added.push_back({"X-Amz-Content-Sha256", payload_hash});
+  if (is_s3_service(service)) added.push_back({"X-Amz-Content-Sha256", payload_hash});
   dated.headers.insert(dated.headers.end(), added.begin(), added.end());
 
   std::vector<std::string> names;

@@ -54,8 +54,4 @@ Verified verify_signature(const HttpRequest& request, const SigningScope& scope,
 std::vector<HttpHeader> sign(const HttpRequest& request, const AccessKey& key, std::string_view service,
                              std::string_view region, std::int64_t now_ns);
 
-// For tests: the text that is hashed and signed. Nothing, when the target's percent-encoding is broken.
-std::optional<std::string> canonical_request(const HttpRequest& request, std::string_view service,
-                                             std::vector<std::string> signed_headers, std::string_view payload_hash);
-
 }  // namespace coffer
