@@ -96,6 +96,25 @@ bool names_directory_bucket(const S3Target& target) {
   return bucket.ok() && bucket->is_directory_bucket();
 }
 
+// A request that is signed in the query may have x-amz-* headers there too, where SDKs put them; the parameters that
+// sign it have done their work. Nothing may be said in both places.
+std::optional<S3Error> lift_headers(HttpRequest& request, S3Target& target) {
+  if (request.header("authorization")) return std::nullopt;
+  QueryParameters rest;
+  for (auto& [name, value] : target.query) {
+    if (is_signing_parameter(name)) continue;
+    if (!lower_case(name).starts_with("x-amz-")) {
+      rest.emplace_back(std::move(name), std::move(value));
+    } else if (request.header(name)) {
+      return invalid_request("The " + lower_case(name) + " header must be given once.");
+    } else {
+      request.headers.push_back({std::move(name), std::move(value)});
+    }
+  }
+  target.query = std::move(rest);
+  return std::nullopt;
+}
+
 }  // namespace
 
 Server::Server(Realm realm, const Controls& controls, const Credentials& credentials, const Clock& clock, Log log)
@@ -125,9 +144,9 @@ Server::Outcome Server::serve_s3(const HttpRequest& request) {
     return std::move(outcome);
   };
   if (auto error = check_framing(request)) return answer(*error);
-  const auto target = parse_s3_target(request);
+  auto target = parse_s3_target(request);
   if (const auto* error = std::get_if<S3Error>(&target)) return answer(*error);
-  const auto& named = std::get<S3Target>(target);
+  auto& named = std::get<S3Target>(target);
 
   const SigningScope scope{"s3", realm_.region.str(), names_directory_bucket(named)};
   const auto verified = verify_signature(request, scope, credentials_, clock_.wall_ns());
@@ -135,10 +154,12 @@ Server::Outcome Server::serve_s3(const HttpRequest& request) {
   const auto& key = *std::get<const AccessKey*>(verified);
   outcome.access_key_id = key.id;
 
+  auto lifted = request;
+  if (auto error = lift_headers(lifted, named)) return answer(*error);
   const auto operation = s3_operation(named, request.method);
   if (const auto* error = std::get_if<S3Error>(&operation)) return answer(*error);
   outcome.operation = operation_name(std::get<S3Operation>(operation));
-  return answer(s3_.serve(std::get<S3Operation>(operation), named, request, key.principal));
+  return answer(s3_.serve(std::get<S3Operation>(operation), named, lifted, key.principal));
 }
 
 Server::Outcome Server::serve_json(const HttpRequest& request, std::string_view target) {

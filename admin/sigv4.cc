@@ -19,14 +19,6 @@ constexpr std::string_view kContentHash = "x-amz-content-sha256";
 constexpr std::string_view kUnsignedPayload = "UNSIGNED-PAYLOAD";
 constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  for (std::size_t end; (end = text.find(separator)) != std::string_view::npos; text.remove_prefix(end + 1))
-    parts.push_back(text.substr(0, end));
-  parts.push_back(text);
-  return parts;
-}
-
 std::string joined(const std::vector<std::string>& names, char separator) {
   std::string out;
   for (const auto& name : names) out += (out.empty() ? "" : std::string(1, separator)) + name;
@@ -34,11 +26,6 @@ std::string joined(const std::vector<std::string>& names, char separator) {
 }
 
 // ---- the signature ----
-
-struct CredentialScope {
-  std::string date, region, service;
-  std::string str() const { return date + "/" + region + "/" + service + "/" + std::string(kTerminator); }
-};
 
 std::string string_to_sign(std::string_view date, const CredentialScope& scope, std::string_view canonical) {
   return std::string(kAlgorithm) + "\n" + std::string(date) + "\n" + scope.str() + "\n" +
@@ -61,125 +48,66 @@ std::string signature(BytesView secret, const CredentialScope& scope, std::strin
   return out;
 }
 
-// ---- what the Authorization header says ----
-
-struct Authorization {
-  std::string access_key_id, signature;
-  CredentialScope scope;
-  std::vector<std::string> signed_headers;
-};
-
-AuthFailure malformed(std::string what) {
-  return {AuthFault::kMalformed,
-          {400, "AuthorizationHeaderMalformed", "The authorization header is malformed; " + std::move(what), {}}};
-}
-
-AuthFailure bad_authorization(std::string message, std::string_view value) {
-  return {AuthFault::kMalformed, invalid_argument(std::move(message), "Authorization", std::string(value))};
-}
-
-std::optional<AuthFailure> take_credential(std::string_view value, Authorization& into) {
-  auto parts = split(value, '/');
-  if (parts.size() < 5 || parts.back() != kTerminator)
-    return malformed("the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".");
-  const auto n = parts.size();
-  into.scope = {std::string(parts[n - 4]), std::string(parts[n - 3]), std::string(parts[n - 2])};
-  std::size_t id_size = value.size() - into.scope.str().size() - 1;  // an id may hold slashes
-  into.access_key_id = value.substr(0, id_size);
-  return std::nullopt;
-}
-
-std::variant<Authorization, AuthFailure> parse_authorization(std::string_view header) {
-  const auto space = header.find(' ');
-  if (space == std::string_view::npos)
-    return bad_authorization("Authorization header is invalid -- one and only one ' ' (space) required.", header);
-  const auto scheme = header.substr(0, space);
-  if (scheme == "AWS")
-    return AuthFailure{AuthFault::kOldSignature,
-                       invalid_request("The authorization mechanism you have provided is not supported. Please use "
-                                       "AWS4-HMAC-SHA256.")};
-  if (scheme != kAlgorithm) return bad_authorization("Unsupported Authorization Type", header);
-
-  Authorization authorization;
-  unsigned seen = 0;
-  for (auto part : split(header.substr(space + 1), ',')) {
-    part = trim(part);
-    const auto equals = part.find('=');
-    const auto name = part.substr(0, equals);
-    const auto value = equals == std::string_view::npos ? std::string_view() : part.substr(equals + 1);
-    const unsigned bit = name == "Credential" ? 1 : name == "SignedHeaders" ? 2 : name == "Signature" ? 4 : 0;
-    if (bit == 0 || (seen & bit) != 0 || value.empty())
-      return malformed("the authorization component \"" + std::string(part) + "\" is malformed.");
-    seen |= bit;
-    if (bit == 1)
-      if (auto failure = take_credential(value, authorization)) return *failure;
-    if (bit == 2)
-      for (const auto signed_name : split(value, ';')) authorization.signed_headers.emplace_back(signed_name);
-    if (bit == 4) authorization.signature = value;
-  }
-  if (seen != 7)
-    return malformed(
-        "the authorization header requires three components: Credential, SignedHeaders, and "
-        "Signature.");
-  return authorization;
-}
-
 // ---- the checks, each one row of AUTH ----
 
-struct RequestTime {
-  std::int64_t seconds = 0;
-  std::string text;  // as amz_date()
-};
-
-std::optional<RequestTime> request_time(const HttpRequest& request) {
-  auto text = request.header("x-amz-date");
-  if (!text) text = request.header("date");
-  if (!text) return std::nullopt;
-  auto seconds = parse_amz_date(trim(*text));
-  if (!seconds) seconds = parse_http_date(trim(*text));
-  if (!seconds) return std::nullopt;
-  return RequestTime{*seconds, amz_date(*seconds)};
+std::optional<AuthFailure> check_scope(const Authorization& given, const SigningScope& wanted) {
+  const auto& scope = given.scope;
+  if (scope.service != wanted.service && !(wanted.s3express && scope.service == "s3express"))
+    return bad_scope(AuthFault::kWrongService, given.place,
+                     "incorrect service \"" + scope.service + "\". This endpoint belongs to \"" +
+                         std::string(wanted.service) + "\".");
+  if (scope.region == wanted.region) return std::nullopt;
+  auto failure =
+      bad_scope(AuthFault::kWrongRegion, given.place,
+                "the region '" + scope.region + "' is wrong; expecting '" + std::string(wanted.region) + "'");
+  failure.answer.extras = {{"Region", std::string(wanted.region)}};
+  return failure;
 }
 
-std::optional<AuthFailure> check_scope(const CredentialScope& given, const SigningScope& wanted) {
-  const bool service_fits = given.service == wanted.service || (wanted.s3express && given.service == "s3express");
-  if (!service_fits) {
-    auto failure = malformed("incorrect service \"" + given.service + "\". This endpoint belongs to \"" +
-                             std::string(wanted.service) + "\".");
-    failure.fault = AuthFault::kWrongService;
-    return failure;
-  }
-  if (given.region != wanted.region) {
-    auto failure =
-        malformed("the region '" + given.region + "' is wrong; expecting '" + std::string(wanted.region) + "'");
-    failure.fault = AuthFault::kWrongRegion;
-    failure.answer.extras = {{"Region", std::string(wanted.region)}};
-    return failure;
-  }
-  return std::nullopt;
+AuthFailure expired(const Authorization& authorization, std::int64_t now) {
+  return {AuthFault::kSkewed,
+          {403,
+           "AccessDenied",
+           "Request has expired",
+           {{"X-Amz-Expires", std::to_string(authorization.expires_seconds)},
+            {"Expires", iso8601(authorization.time + authorization.expires_seconds)},
+            {"ServerTime", iso8601(now)}}}};
 }
 
-std::optional<AuthFailure> check_time(const RequestTime& time, const CredentialScope& scope, std::int64_t now) {
-  if (scope.date != time.text.substr(0, 8)) {
-    auto failure = malformed("Invalid credential date. Date is not the same as X-Amz-Date.");
-    failure.fault = AuthFault::kScopeDate;
-    return failure;
+std::optional<AuthFailure> check_time(const Authorization& authorization, std::int64_t now) {
+  const auto text = amz_date(authorization.time);
+  if (authorization.scope.date != text.substr(0, 8))
+    return bad_scope(AuthFault::kScopeDate, authorization.place,
+                     "Invalid credential date. Date is not the same as X-Amz-Date.");
+  if (authorization.place == Authorization::Place::kQuery) {
+    if (now > authorization.time + authorization.expires_seconds) return expired(authorization, now);
+    if (authorization.time - now <= kClockSkewSeconds) return std::nullopt;
+    return AuthFailure{AuthFault::kSkewed, {403, "AccessDenied", "Request is not valid yet", {}}};
   }
-  if (std::abs(time.seconds - now) <= kClockSkewSeconds) return std::nullopt;
+  if (std::abs(authorization.time - now) <= kClockSkewSeconds) return std::nullopt;
   return AuthFailure{AuthFault::kSkewed,
                      {403,
                       "RequestTimeTooSkewed",
                       "The difference between the request time and the current time is too large.",
-                      {{"RequestTime", time.text},
+                      {{"RequestTime", text},
                        {"ServerTime", iso8601(now)},
                        {"MaxAllowedSkewMilliseconds", std::to_string(kClockSkewSeconds * 1000)}}}};
 }
 
 bool is_sha256(std::string_view text) { return text.size() == 64 && unhex(text).has_value(); }
 
-// x-amz-content-sha256, before it is compared with the body.
-std::optional<AuthFailure> check_content_hash_form(const HttpRequest& request) {
-  const auto value = request.header(kContentHash);
+// What an S3 request says of its body's hash. In the query it need not be said: then nothing is said.
+std::optional<std::string> given_content_hash(const HttpRequest& request, Authorization::Place place) {
+  if (const auto header = request.header(kContentHash)) return std::string(*header);
+  if (place == Authorization::Place::kHeader) return std::nullopt;
+  const auto query = decode_query(request.query());
+  for (const auto& [name, value] : query.value_or(QueryParameters()))
+    if (equal_ignoring_case(name, kContentHash)) return value;
+  return std::string(kUnsignedPayload);
+}
+
+// Before it is compared with the body.
+std::optional<AuthFailure> check_content_hash_form(const std::optional<std::string>& value) {
   if (!value)
     return AuthFailure{AuthFault::kContentHash,
                        invalid_request("Missing required header for this request: x-amz-content-sha256")};
@@ -193,29 +121,26 @@ std::optional<AuthFailure> check_content_hash_form(const HttpRequest& request) {
     return std::nullopt;
   std::string message = "x-amz-content-sha256 must be ";
   for (std::size_t i = 0; i < kKeywords.size(); ++i) message += (i == 0 ? "" : ", ") + std::string(kKeywords[i]);
-  return AuthFailure{AuthFault::kContentHash, invalid_argument(message + " or a valid sha256 value.",
-                                                               std::string(kContentHash), std::string(*value))};
+  return AuthFailure{AuthFault::kContentHash,
+                     invalid_argument(message + " or a valid sha256 value.", std::string(kContentHash), *value)};
 }
 
-std::optional<AuthFailure> check_content_hash(const HttpRequest& request, std::string_view computed) {
-  const auto value = *request.header(kContentHash);
+std::optional<AuthFailure> check_content_hash(const std::string& value, std::string_view computed) {
   if (!is_sha256(value) || equal_ignoring_case(value, computed)) return std::nullopt;
-  return AuthFailure{
-      AuthFault::kContentHash,
-      {400,
-       "XAmzContentSHA256Mismatch",
-       "The provided 'x-amz-content-sha256' header does not match what was computed.",
-       {{"ClientComputedContentSHA256", std::string(value)}, {"S3ComputedContentSHA256", std::string(computed)}}}};
+  return AuthFailure{AuthFault::kContentHash,
+                     {400,
+                      "XAmzContentSHA256Mismatch",
+                      "The provided 'x-amz-content-sha256' header does not match what was computed.",
+                      {{"ClientComputedContentSHA256", value}, {"S3ComputedContentSHA256", std::string(computed)}}}};
 }
 
 // Host and every x-amz-* must be under the signature: X-Amz-Target alone decides what a request does.
 std::optional<AuthFailure> check_signed_headers(const HttpRequest& request, const std::vector<std::string>& names) {
-  std::vector<std::string> missing;
-  for (const auto& header : request.headers) {
-    auto name = lower_case(header.name);
-    if (name != "host" && !name.starts_with("x-amz-")) continue;
+  std::vector<std::string> needed = {"host"}, missing;
+  for (const auto& header : request.headers)
+    if (auto name = lower_case(header.name); name.starts_with("x-amz-")) needed.push_back(std::move(name));
+  for (auto& name : needed)
     if (std::find(names.begin(), names.end(), name) == names.end()) missing.push_back(std::move(name));
-  }
   if (missing.empty()) return std::nullopt;
   return AuthFailure{AuthFault::kUnsignedHeaders,
                      {403,
@@ -245,41 +170,14 @@ AuthFailure does_not_match(const Authorization& authorization, const std::string
             {"CanonicalRequestBytes", bytes_in_hex(canonical)}}}};
 }
 
-bool signed_in_query(std::string_view query) {
-  for (const auto part : split(query, '&')) {
-    const auto name = part.substr(0, part.find('='));
-    if (equal_ignoring_case(name, "x-amz-signature") || equal_ignoring_case(name, "x-amz-algorithm")) return true;
-  }
-  return false;
-}
-
-// Requests without anything to check.
-std::optional<AuthFailure> check_presence(const HttpRequest& request) {
-  if (!request.header("authorization")) {
-    if (!signed_in_query(request.query())) return AuthFailure{AuthFault::kAnonymous, access_denied()};
-    return AuthFailure{AuthFault::kPresigned,
-                       invalid_request("Requests signed in the query are not served here. Sign in the Authorization "
-                                       "header.")};
-  }
-  if (request.header("x-amz-security-token"))
-    return AuthFailure{AuthFault::kSessionToken,
-                       {400, "InvalidToken", "The provided token is malformed or otherwise invalid.", {}}};
-  return std::nullopt;
-}
-
 }  // namespace
 
 Verified verify_signature(const HttpRequest& request, const SigningScope& scope, const Credentials& credentials,
                           std::int64_t now_ns) {
-  if (auto failure = check_presence(request)) return *failure;
-  const auto time = request_time(request);
-  if (!time)
-    return AuthFailure{AuthFault::kNoDate,
-                       {403, "AccessDenied", "AWS authentication requires a valid Date or x-amz-date header.", {}}};
-  auto parsed = parse_authorization(*request.header("authorization"));
-  if (auto* failure = std::get_if<AuthFailure>(&parsed)) return *failure;
-  const auto& authorization = std::get<Authorization>(parsed);
-  if (auto failure = check_scope(authorization.scope, scope)) return *failure;
+  const auto read = read_authorization(request, scope.service);
+  if (const auto* failure = std::get_if<AuthFailure>(&read)) return *failure;
+  const auto& authorization = std::get<Authorization>(read);
+  if (auto failure = check_scope(authorization, scope)) return *failure;
 
   const auto* key = credentials.find(authorization.access_key_id);
   if (key == nullptr)
@@ -288,23 +186,25 @@ Verified verify_signature(const HttpRequest& request, const SigningScope& scope,
                         "InvalidAccessKeyId",
                         "The AWS Access Key Id you provided does not exist in our records.",
                         {{"AWSAccessKeyId", authorization.access_key_id}}}};
-  if (auto failure = check_time(*time, authorization.scope, now_ns / kNsPerSecond)) return *failure;
-  if (is_s3_service(scope.service))
-    if (auto failure = check_content_hash_form(request)) return *failure;
+  if (auto failure = check_time(authorization, now_ns / kNsPerSecond)) return *failure;
+
+  const bool is_s3 = is_s3_service(scope.service);
+  const auto computed_hash = hex(sha256(as_bytes(request.body)));
+  const auto payload_hash = is_s3 ? given_content_hash(request, authorization.place) : computed_hash;
+  if (is_s3)
+    if (auto failure = check_content_hash_form(payload_hash)) return *failure;
   if (auto failure = check_signed_headers(request, authorization.signed_headers)) return *failure;
 
-  const auto computed_hash = hex(sha256(as_bytes(request.body)));
-  const auto payload_hash = is_s3_service(scope.service) ? std::string(*request.header(kContentHash)) : computed_hash;
-  const auto canonical = canonical_request(request, scope.service, authorization.signed_headers, payload_hash);
+  const auto canonical = canonical_request(request, scope.service, authorization.signed_headers, *payload_hash);
   if (!canonical)
     return AuthFailure{AuthFault::kBadTarget,
                        {400, "InvalidURI", "Couldn't parse the specified URI.", {{"URI", request.target}}}};
-  const auto to_sign = string_to_sign(time->text, authorization.scope, *canonical);
+  const auto to_sign = string_to_sign(amz_date(authorization.time), authorization.scope, *canonical);
   const auto expected = signature(key->secret.view(), authorization.scope, to_sign);
   if (!equal_constant_time(as_bytes(expected), as_bytes(authorization.signature)))
     return does_not_match(authorization, to_sign, *canonical);
-  if (is_s3_service(scope.service))
-    if (auto failure = check_content_hash(request, computed_hash)) return *failure;
+  if (is_s3)
+    if (auto failure = check_content_hash(*payload_hash, computed_hash)) return *failure;
   return key;
 }
 

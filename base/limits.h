@@ -116,6 +116,7 @@ inline constexpr std::int64_t kStopSeconds = 10;             // for the requests
 inline constexpr std::size_t kHeaderSizeMax = 32 * 1024;     // request line and headers; AWS: 8 KiB each
 inline constexpr std::size_t kBodyDrainedMax = 1 << 20;      // of a refused body, so that its sender hears the answer
 inline constexpr std::int64_t kClockSkewSeconds = 15 * 60;   // AUTH-04
+inline constexpr std::int64_t kPresignedSecondsMax = 7 * 24 * 3600;  // S3: X-Amz-Expires
 inline constexpr std::size_t kXmlDepthMax = 16;              // the schema has 5
 inline constexpr std::size_t kKmsKeyNameMax = 2048;          // KMS: KeyId has 1 to 2048 characters
 inline constexpr std::size_t kBucketsPerPageMax = 10'000;    // S3: max-buckets

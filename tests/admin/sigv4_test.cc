@@ -399,14 +399,6 @@ TEST(SigV4, RefusesMalformedAuthorizationHeaders) {  // AUTH-10
   }
 }
 
-TEST(SigV4, SignaturesInTheQueryAreNotServed) {
-  const FakeCredentials credentials(kOwner);
-  const HttpRequest request{"GET", "/docs?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00", {{"Host", "h"}}, ""};
-  const auto verified = verify_signature(request, kS3Scope, credentials, kExampleTime);
-  ASSERT_NE(failure_of(verified), nullptr);
-  EXPECT_EQ(failure_of(verified)->answer.code, "InvalidRequest");
-}
-
 TEST(Timestamps, ReadWhatTheyWriteAndNothingElse) {
   for (const std::int64_t seconds : {0LL, 951'782'400LL, 1'369'353'600LL, 1'767'225'599LL, 4'102'444'800LL})
     EXPECT_EQ(parse_amz_date(amz_date(seconds)), seconds);
