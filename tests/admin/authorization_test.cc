@@ -256,7 +256,7 @@ TEST(SignedInTheQuery, HeadersInTheQueryCountAsHeaders) {  // PBE-30, PBE-32, PB
   EXPECT_EQ(room.buckets.changes, 0);
 }
 
-TEST(SignedInTheQuery, AHashThatIsGivenIsVerified) {  // AUTH-13, AUTH-14
+TEST(SignedInTheQuery, AHashThatIsGivenIsVerified) {  // AUTH-13, 14, PBE-58
   const auto right = hex(sha256(as_bytes(kPlain))), wrong = hex(sha256(as_bytes("other")));
   struct Case {
     std::string hash;
@@ -267,7 +267,11 @@ TEST(SignedInTheQuery, AHashThatIsGivenIsVerified) {  // AUTH-13, AUTH-14
                                          {right, 200, ""},
                                          {wrong, 400, "XAmzContentSHA256Mismatch"},
                                          {"nonsense", 400, "InvalidArgument"},
-                                         {"STREAMING-UNSIGNED-PAYLOAD-TRAILER", 400, "InvalidRequest"}}) {
+                                         {"STREAMING-UNSIGNED-PAYLOAD-TRAILER", 400, "InvalidRequest"},
+                                         {"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", 400, "InvalidRequest"},
+                                         {"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", 400, "InvalidRequest"},
+                                         {"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD", 400, "InvalidRequest"},
+                                         {"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER", 400, "InvalidRequest"}}) {
     for (const bool in_query : {false, true}) {
       AdminRoom room;
       auto request = in_query ? room.request("PUT", "/docs?encryption&X-Amz-Content-Sha256=" + c.hash, kPlain)

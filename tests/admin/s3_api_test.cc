@@ -34,7 +34,7 @@ TEST(S3Api, PutAnswers200WithAnEmptyBodyAndStoresTheRule) {  // PBE-01, SEED-74,
   EXPECT_EQ(room.buckets.rule_of("docs").kms_key, "alias/k");
 }
 
-TEST(S3Api, GetOnAFreshBucketSaysAes256) {  // GBE-01, GBE-07
+TEST(S3Api, GetOnAFreshBucketSaysAes256) {  // GBE-01, 06, 07
   AdminRoom room;
   const auto response = room.s3("GET", "/docs?encryption");
   EXPECT_EQ(response.status, 200);
@@ -80,7 +80,7 @@ TEST(S3Api, GetReturnsWhatWasPut) {  // PBE-09, 12..16, GBE-03, GBE-04
   }
 }
 
-TEST(S3Api, DeleteResetsToAes256AndMayBeRepeated) {  // DBE-01..04
+TEST(S3Api, DeleteResetsToAes256AndMayBeRepeated) {  // DBE-01..03, SEED-40
   AdminRoom room;
   ASSERT_EQ(room.s3("PUT", "/docs?encryption", kKms).status, 200);
   for (int i = 0; i < 2; ++i) {
@@ -92,7 +92,49 @@ TEST(S3Api, DeleteResetsToAes256AndMayBeRepeated) {  // DBE-01..04
   EXPECT_TRUE(room.buckets.has("docs"));
 }
 
-TEST(S3Api, AnUnknownBucketIs404BeforeTheBodyIsRead) {  // PBE-10, 11, GBE-05, DBE-05, SEED-01
+TEST(S3Api, DeleteForgetsBlockedTypesAndBucketKeysToo) {  // DBE-03, 04, GBE-06
+  AdminRoom room;
+  const auto fresh = room.s3("GET", "/docs?encryption").body;
+  const auto full = configuration(
+      "<ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm></ApplyServerSideEncryptionByDefault>"
+      "<BucketKeyEnabled>true</BucketKeyEnabled>"
+      "<BlockedEncryptionTypes><EncryptionType>SSE-C</EncryptionType></BlockedEncryptionTypes>");
+  ASSERT_EQ(room.s3("PUT", "/docs?encryption", full).status, 200);
+  EXPECT_EQ(element(room.s3("GET", "/docs?encryption").body, "EncryptionType"), "SSE-C");
+  ASSERT_EQ(room.s3("DELETE", "/docs?encryption").status, 204);
+  const auto after = room.s3("GET", "/docs?encryption");
+  EXPECT_EQ(after.status, 200);
+  EXPECT_EQ(after.body, fresh);
+}
+
+TEST(S3Api, BlockedTypesRoundTrip) {  // PBE-16, GBE-07
+  for (const std::string type : {"SSE-C", "NONE"}) {
+    AdminRoom room;
+    const auto rule = configuration(
+        "<ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault>"
+        "<BucketKeyEnabled>false</BucketKeyEnabled><BlockedEncryptionTypes><EncryptionType>" +
+        type + "</EncryptionType></BlockedEncryptionTypes>");
+    ASSERT_EQ(room.s3("PUT", "/docs?encryption", rule).status, 200) << type;
+    EXPECT_EQ(room.s3("GET", "/docs?encryption").body, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + rule);
+  }
+}
+
+TEST(S3Api, TheContentTypeOfABodyIsNotLookedAt) {  // SEED-71
+  for (const std::string type : {"application/xml", "text/plain", "application/x-www-form-urlencoded", "nonsense"}) {
+    AdminRoom room;
+    EXPECT_EQ(room.s3("PUT", "/docs?encryption", kKms, {{"Content-Type", type}}).status, 200) << type;
+    EXPECT_EQ(room.buckets.rule_of("docs").kms_key, "alias/k") << type;
+  }
+}
+
+TEST(S3Api, APutReplacesTheWholeRule) {  // SEED-01
+  AdminRoom room;
+  ASSERT_EQ(room.s3("PUT", "/docs?encryption", kKms).status, 200);
+  ASSERT_EQ(room.s3("PUT", "/docs?encryption", apply("<SSEAlgorithm>aws:kms</SSEAlgorithm>")).status, 200);
+  EXPECT_EQ(room.buckets.rule_of("docs").kms_key, std::nullopt);
+}
+
+TEST(S3Api, AnUnknownBucketIs404BeforeTheBodyIsRead) {  // PBE-10, 11, GBE-05, DBE-05, ERR-04, SEED-01
   AdminRoom room;
   for (const auto& [method, body] : std::vector<std::pair<std::string, std::string>>{
            {"PUT", kKms}, {"PUT", "<nonsense"}, {"GET", ""}, {"DELETE", ""}}) {
@@ -117,7 +159,7 @@ TEST(S3Api, AnErrorDocumentHasS3sShape) {  // ERR-01
                 "</HostId></Error>");
 }
 
-TEST(S3Api, MalformedXmlChangesNothing) {  // PBE-02..07
+TEST(S3Api, MalformedXmlChangesNothing) {  // PBE-02..07, ERR-04, SEED-72, 73
   AdminRoom room;
   ASSERT_EQ(room.s3("PUT", "/docs?encryption", kKms).status, 200);
   const auto before = room.buckets.rule_of("docs");
@@ -161,10 +203,11 @@ struct DigestCase {
   std::string code, message;
 };
 
-TEST(S3Api, VerifiesEveryDigestThatIsSent) {  // PBE-20..36, 58
+TEST(S3Api, VerifiesEveryDigestThatIsSent) {  // PBE-20..36, 58, SEED-43, 44, 56, 63..66, 70
   const auto body = as_bytes(kPlain);
   const auto of = [&](ChecksumAlgorithm algorithm) { return base64(checksum(algorithm, body)); };
-  const std::string md5_good = base64(md5(body)), md5_bad = base64(md5(as_bytes("other")));
+  const std::string crc32 = of(ChecksumAlgorithm::kCrc32), md5_good = base64(md5(body)),
+                    md5_bad = base64(md5(as_bytes("other")));
   const std::string bad_md5_text = "The Content-MD5 you specified was invalid.";
   const std::string unsupported =
       "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, "
@@ -215,16 +258,33 @@ TEST(S3Api, VerifiesEveryDigestThatIsSent) {  // PBE-20..36, 58
        400,
        "BadDigest",
        "The Content-MD5 you specified did not match what we received."},
-      {"PBE-58",
-       {{"Content-Encoding", "aws-chunked"}},
+      {"PBE-34", {{"x-amz-sdk-checksum-algorithm", "ADLER"}, {"x-amz-checksum-crc32", crc32}}, 200, "", ""},
+      {"PBE-36",
+       {{"Content-MD5", md5_good}, {"x-amz-checksum-crc32", "AAAAAA=="}},
        400,
-       "InvalidRequest",
-       "The value of x-amz-content-sha256 header is invalid."},
+       "BadDigest",
+       "The CRC32 you specified did not match the calculated checksum."},
+      {"says nothing of the body, PBE-33",
+       {{"x-amz-checksum-type", "FULL_OBJECT"}, {"x-amz-checksum-crc32", crc32}},
+       200,
+       "",
+       ""},
   };
+  for (const auto& header : std::vector<HttpHeader>{{"Content-Encoding", "aws-chunked"},
+                                                    {"Content-Encoding", "gzip,AWS-Chunked"},
+                                                    {"x-amz-trailer", "x-amz-checksum-crc32"}})
+    cases.push_back(
+        {"PBE-58", {header}, 400, "InvalidRequest", "The value of x-amz-content-sha256 header is invalid."});
   for (const std::string name : {"CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512"}) {
     const auto algorithm = *parse_checksum(name);
     const auto header = "x-amz-checksum-" + lower_case(name);
     cases.push_back({name, {{header, of(algorithm)}}, 200, "", ""});
+    for (const std::size_t size : {checksum_size(algorithm) - 1, checksum_size(algorithm) + 1, std::size_t{0}})
+      cases.push_back({"PBE-31",
+                       {{header, base64(Bytes(size))}},
+                       400,
+                       "InvalidRequest",
+                       "Value for " + header + " header is invalid."});
     cases.push_back({"PBE-32",
                      {{header, base64(checksum(algorithm, as_bytes("other")))}},
                      400,
@@ -252,7 +312,7 @@ TEST(S3Api, ABadDigestNamesBothAndAnInvalidOneIsEchoed) {  // PBE-20, 21
   EXPECT_EQ(element(invalid.body, "Content-MD5"), "MTIz");
 }
 
-TEST(S3Api, ChecksOwnersThatAreExpected) {  // PBE-40..42
+TEST(S3Api, ChecksOwnersThatAreExpected) {  // PBE-40..42, SEED-45, 59, 60
   struct Case {
     std::string owner;
     int status;
@@ -463,6 +523,21 @@ TEST(S3Api, DeletesAnEmptyBucketAndNoOther) {
   EXPECT_TRUE(room.buckets.has("full"));
 }
 
+TEST(S3Api, NoAnswerToHeadHasABody) {  // ERR-02
+  AdminRoom room;
+  const std::string owner = "x-amz-expected-bucket-owner";
+  EXPECT_EQ(room.s3("HEAD", "/docs", "", {{owner, "111122223333"}}).status, 403);
+  EXPECT_EQ(room.s3("HEAD", "/docs", "", {{owner, "1"}}).status, 400);
+  EXPECT_EQ(room.s3("HEAD", "/nothere").status, 404);
+  EXPECT_EQ(room.server.handle(room.request("HEAD", "/docs")).status, 403);
+  for (const auto& response :
+       {room.s3("HEAD", "/docs", "", {{owner, "111122223333"}}), room.s3("HEAD", "/docs", "", {{owner, "1"}}),
+        room.s3("HEAD", "/nothere"), room.server.handle(room.request("HEAD", "/docs"))}) {
+    EXPECT_EQ(response.body, "");
+    EXPECT_FALSE(header_of(response, "x-amz-request-id").empty());
+  }
+}
+
 TEST(S3Api, HeadSaysWhereABucketIsAndHasNoBody) {  // ERR-02
   AdminRoom room;
   const auto there = room.s3("HEAD", "/docs");
@@ -526,6 +601,8 @@ TEST(Digests, AnswerTheKnownValues) {  // the check value of each CRC is over 12
   EXPECT_EQ(hex(checksum(ChecksumAlgorithm::kCrc32c, text)), "e3069283");
   EXPECT_EQ(hex(checksum(ChecksumAlgorithm::kCrc64Nvme, text)), "ae8b14860a799888");
   EXPECT_EQ(hex(checksum(ChecksumAlgorithm::kSha1, text)), "f7c3bc1d808e04732adf679965ccc34ca7ae3441");
+  EXPECT_EQ(hex(checksum(ChecksumAlgorithm::kSha256, text)),
+            "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225");
   EXPECT_EQ(hex(md5(text)), "25f9e794323b453885f5181f1b624d0b");
 }
 

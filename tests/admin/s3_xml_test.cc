@@ -110,7 +110,7 @@ TEST(S3Xml, RefusesEverythingElse) {
                "</Rule></ServerSideEncryptionConfiguration>",
            "<s:ServerSideEncryptionConfiguration xmlns:s=\"" + kNamespace + "\"><Rule>" + kDefault +
                "</Rule></s:ServerSideEncryptionConfiguration>",
-           // PBE-03, 04
+           // PBE-03, 04, SEED-49
            document(""), document("<Rule>" + kDefault + "</Rule><Rule>" + kDefault + "</Rule>"),
            // PBE-05, 06
            rule(""), rule("<BucketKeyEnabled>true</BucketKeyEnabled>"), apply(""),

@@ -18,7 +18,7 @@ const std::string kKms =
     "<ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm><KMSMasterKeyID>alias/k</KMSMasterKeyID>"
     "</ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
 
-TEST(Server, NothingIsServedUnsigned) {  // AUTH-01
+TEST(Server, NothingIsServedUnsigned) {  // AUTH-01, SEED-28
   AdminRoom room;
   for (const auto& [method, target] : std::vector<std::pair<std::string, std::string>>{
            {"GET", "/"}, {"PUT", "/fresh"}, {"DELETE", "/docs"}, {"PUT", "/docs?encryption"}, {"GET", "/docs/key"}}) {

@@ -306,6 +306,53 @@ TEST(SigV4, AnswersEachFaultWithItsOwnError) {
   }
 }
 
+// Everything is wrong at first; each step puts right what was refused, and the next check speaks.
+TEST(SigV4, ChecksRunInTheirOrder) {  // AUTH-17
+  const FakeCredentials credentials(kOwner);
+  auto request = request_of(published_examples()[2]);
+  const auto good = request;
+  request.body = "more";
+  set_header(request, "x-amz-date", "never");
+  set_header(request, "x-amz-acl", "private");
+  set_header(request, "x-amz-content-sha256", "nonsense");
+  set_header(request, "Authorization", "AWS4-HMAC-SHA256 nonsense");
+  const auto put_right = [&](const std::string& from, const std::string& to) {
+    return [=](HttpRequest& r) { replace_header(r, "authorization", from, to); };
+  };
+  const std::string authorization =
+      "AWS4-HMAC-SHA256 Credential=AKIANOBODY/20130523/eu-west-1/ec2/aws4_request, "
+      "SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=" +
+      published_examples()[2].signature;
+  struct Step {
+    std::function<void(HttpRequest&)> put_right;
+    std::string code, part_of_message;
+  };
+  for (const auto& step : std::vector<Step>{
+           {[](auto&) {}, "AccessDenied", "valid Date"},
+           {[](auto& r) { set_header(r, "x-amz-date", "20130524T001501Z"); }, "AuthorizationHeaderMalformed",
+            "component"},
+           {[&](auto& r) { set_header(r, "Authorization", authorization); }, "AuthorizationHeaderMalformed", "service"},
+           {put_right("/ec2/", "/s3/"), "AuthorizationHeaderMalformed", "region"},
+           {put_right("eu-west-1", "us-east-1"), "InvalidAccessKeyId", ""},
+           {put_right("AKIANOBODY", "AKIAIOSFODNN7EXAMPLE"), "AuthorizationHeaderMalformed", "credential date"},
+           {put_right("20130523", "20130524"), "RequestTimeTooSkewed", ""},
+           {[](auto& r) { set_header(r, "x-amz-date", "20130524T000001Z"); }, "InvalidArgument",
+            "x-amz-content-sha256"},
+           {[](auto& r) { set_header(r, "x-amz-content-sha256", std::string(kEmptyHash)); }, "AccessDenied",
+            "not signed"},
+           {[](auto& r) { drop_header(r, "x-amz-acl"); }, "SignatureDoesNotMatch", ""},
+           {[](auto& r) { set_header(r, "x-amz-date", "20130524T000000Z"); }, "XAmzContentSHA256Mismatch", ""}}) {
+    step.put_right(request);
+    const auto verified = verify_signature(request, kS3Scope, credentials, kExampleTime);
+    ASSERT_NE(failure_of(verified), nullptr) << step.code << " " << step.part_of_message;
+    EXPECT_EQ(failure_of(verified)->answer.code, step.code);
+    EXPECT_NE(failure_of(verified)->answer.message.find(step.part_of_message), std::string::npos)
+        << failure_of(verified)->answer.message;
+  }
+  request.body = good.body;
+  EXPECT_EQ(failure_of(verify_signature(request, kS3Scope, credentials, kExampleTime)), nullptr);
+}
+
 TEST(SigV4, AllowsAQuarterOfAnHourOfSkewAndNoSecondMore) {  // AUTH-04
   const FakeCredentials credentials(kOwner);
   const auto request = request_of(published_examples()[0]);

@@ -165,6 +165,28 @@ class Requests(MountTest):
         self.assertEqual((got.find("SSEAlgorithm"), got.find("BucketKeyEnabled"), got.find("KMSMasterKeyID")),
                          ("AES256", "false", None))
 
+    def test_objects_keep_their_envelope_when_the_default_changes_or_goes(self):  # DBE-06, OBJ-09
+        write_file(self.at.path("bucket", "f"), b"kept")
+        envelope = self.at.inspect("bucket", "f")
+        self.assertEqual((envelope["sse"], envelope["kms_key_arn"], envelope["bucket_key"]), ("aws:kms", self.key, True))
+        for change in (lambda: self.s3.request("DELETE", "/bucket", {"encryption": ""}),
+                       lambda: self.s3.put_encryption("bucket", rule_xml("aws:kms:dsse"))):
+            self.assertIn(change().status, (200, 204))
+            self.at.remount()
+            with open(self.at.path("bucket", "f"), "rb") as file:
+                self.assertEqual(file.read(), b"kept")
+            self.assertEqual(self.at.inspect("bucket", "f"), envelope)
+
+    def test_a_request_signed_in_its_query_is_served_until_it_expires(self):  # AUTH-02, 05, 16
+        body = rule_xml("AES256")
+        signed = lambda **rest: self.s3.presigned("PUT", "/bucket", {"encryption": ""}, body, **rest)
+        self.refused(403, "AccessDenied", "Request has expired", signed(ago=61, expires=60), **{"X-Amz-Expires": "60"})
+        self.refused(403, "SignatureDoesNotMatch", SIGNATURE, signed(secret="not the secret"), AWSAccessKeyId=self.s3.key)
+        self.assertEqual(signed(drop="X-Amz-Expires").code, "AuthorizationQueryParametersError")
+        self.unchanged()
+        self.assertEqual((signed().status, signed(ago=50).status), (200, 200))
+        self.assertEqual(self.s3.get_encryption("bucket").find("SSEAlgorithm"), "AES256")
+
     def test_buckets_of_socket_and_mount_are_the_same(self):
         self.assertEqual(self.s3.request("PUT", "/over-http").status, 200)
         self.assertTrue(os.path.isdir(self.at.path("over-http")))
