@@ -32,7 +32,7 @@ class BucketKeysTest : public LocalKmsTest {
   std::unique_ptr<BucketKeys> bucket_keys;
 };
 
-TEST_F(BucketKeysTest, AThousandObjectsCostOneCallAndReadingThemAfterARestartOneMore) {
+TEST_F(BucketKeysTest, AThousandObjectsCostOneCallAndReadingThemAfterARestartOneMore) {  // BK-01, 03, 12
   std::vector<DataKey> made;
   std::set<Bytes> distinct;
   for (int i = 0; i < 1000; ++i) {
@@ -54,7 +54,7 @@ TEST_F(BucketKeysTest, AThousandObjectsCostOneCallAndReadingThemAfterARestartOne
   EXPECT_EQ(calls("Decrypt"), 1U);
 }
 
-TEST_F(BucketKeysTest, ABucketKeyLivesForItsLifetimeAndNoLonger) {
+TEST_F(BucketKeysTest, ABucketKeyLivesForItsLifetimeAndNoLonger) {  // BK-02
   ASSERT_TRUE(bucket_keys->generate_data_key(arn, bucket, owner).ok());
   clock.advance_ns(kLifetimeNs - 1);
   const auto early = bucket_keys->generate_data_key(arn, bucket, owner);
@@ -69,7 +69,7 @@ TEST_F(BucketKeysTest, ABucketKeyLivesForItsLifetimeAndNoLonger) {
   EXPECT_EQ(calls("Decrypt"), 3U);
 }
 
-TEST_F(BucketKeysTest, BucketsKeysAndPrincipalsShareNothing) {
+TEST_F(BucketKeysTest, BucketsKeysAndPrincipalsShareNothing) {  // BK-04, 05
   const std::string second = make_key();
   Principal colleague{realm.account, "arn:aws:iam::000000000000:user/colleague"};
   ASSERT_TRUE(bucket_keys->generate_data_key(arn, bucket, owner).ok());
@@ -106,7 +106,7 @@ TEST_F(BucketKeysTest, AnotherObjectsWrapUnderTheSameBucketKeyIsAnotherKey) {
   EXPECT_FALSE(equal_constant_time(*opened, other->plaintext));
 }
 
-TEST_F(BucketKeysTest, ADisabledKeyMakesNothingAlthoughItsBucketKeyIsInMemory) {
+TEST_F(BucketKeysTest, ADisabledKeyMakesNothingAlthoughItsBucketKeyIsInMemory) {  // BK-06
   ASSERT_TRUE(bucket_keys->generate_data_key(arn, bucket, owner).ok());
   ASSERT_TRUE(kms->disable(arn).ok());
   EXPECT_EQ(bucket_keys->generate_data_key(arn, bucket, owner).code(), Code::kKeyDisabled);

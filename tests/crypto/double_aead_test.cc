@@ -64,7 +64,7 @@ TEST_F(DoubleAeadTest, OpensWhatItSealedApartAndInPlace) {
 }
 
 // The outer layer removed with its own key: what is left is ciphertext that opens under the inner key alone.
-TEST_F(DoubleAeadTest, WithTheOuterLayerRemovedOnlyTheInnerKeyOpens) {
+TEST_F(DoubleAeadTest, WithTheOuterLayerRemovedOnlyTheInnerKeyOpens) {  // DSSE-01, 09
   Bytes inner_cipher(plain.size()), opened(plain.size());
   ASSERT_TRUE(by(*openssl_gcm(), outer_key)->open(outer_aad(), cipher, outer_seal(), inner_cipher).ok());
   EXPECT_NE(inner_cipher, plain);
@@ -75,7 +75,7 @@ TEST_F(DoubleAeadTest, WithTheOuterLayerRemovedOnlyTheInnerKeyOpens) {
 }
 
 // And the reverse: who has the inner key alone gets nothing past the outer layer.
-TEST_F(DoubleAeadTest, TheInnerKeyAloneOpensNothing) {
+TEST_F(DoubleAeadTest, TheInnerKeyAloneOpensNothing) {  // DSSE-09
   Bytes opened(plain.size(), 1);
   EXPECT_EQ(by(*openssl_gcm(), inner_key)->open(aad, cipher, inner_seal(), opened).code(), Code::kDamaged);
   EXPECT_EQ(opened, Bytes(plain.size(), 0));
@@ -88,7 +88,7 @@ TEST_F(DoubleAeadTest, TheInnerKeyAloneOpensNothing) {
   }
 }
 
-TEST_F(DoubleAeadTest, EachLayerIsSealedByItsOwnLibrary) {
+TEST_F(DoubleAeadTest, EachLayerIsSealedByItsOwnLibrary) {  // DSSE-02, 09
   std::vector<std::string> trace;
   const auto traced = [&](const GcmLibrary& library, const Key& key) {
     return make_aead(std::make_unique<TracedGcm>(library.make(key), std::string(library_name(library.name())), trace));

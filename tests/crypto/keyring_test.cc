@@ -83,11 +83,14 @@ TEST_F(KeyringTest, EachSchemeHasItsOwnEnvelope) {
   EXPECT_EQ(dsse.seal_size(), 56U);
 }
 
-TEST_F(KeyringTest, ARuleWithoutAKeyUsesTheAwsManagedOne) {
-  SseRule unnamed = rule(SseAlgorithm::kAwsKms);
-  unnamed.kms_key.reset();
-  const auto issued = issue(unnamed);
-  EXPECT_EQ(issued.envelope.kms_key_arn, kms->describe("alias/aws/s3")->arn);
+TEST_F(KeyringTest, ARuleWithoutAKeyUsesTheAwsManagedOne) {  // OBJ-04, DSSE-06
+  for (const auto algorithm : {SseAlgorithm::kAwsKms, SseAlgorithm::kAwsKmsDsse}) {
+    if (algorithm == SseAlgorithm::kAwsKmsDsse && !suite.can_double()) continue;  // refused on such a machine
+    SseRule unnamed = rule(algorithm);
+    unnamed.kms_key.reset();
+    const auto issued = issue(unnamed);
+    EXPECT_EQ(issued.envelope.kms_key_arn, kms->describe("alias/aws/s3")->arn);
+  }
 }
 
 TEST_F(KeyringTest, KmsCallsAreOnePerObjectAndOnePerBucketUnderABucketKey) {
@@ -189,7 +192,7 @@ TEST_F(KeyringTest, AKeyTooLongForAnEncryptionContextIsRefused) {
   EXPECT_TRUE(keyring.issue(rule(SseAlgorithm::kAwsKms, /*bucket_key=*/true), subject, owner).ok());
 }
 
-TEST_F(KeyringTest, TheOuterLayersKeyIsUnrelatedToTheKms) {
+TEST_F(KeyringTest, TheOuterLayersKeyIsUnrelatedToTheKms) {  // DSSE-01, 09
   if (!suite.can_double()) GTEST_SKIP() << "one AES-GCM library: DSSE is refused here";
   const auto issued = issue(rule(SseAlgorithm::kAwsKmsDsse));
   // The outer wrap opens under the SSE-S3 purpose key alone; the KMS knows nothing of it.

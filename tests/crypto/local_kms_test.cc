@@ -165,7 +165,7 @@ TEST_F(LocalKmsTest, TheDeletionWindowIsSevenToThirtyDays) {
   EXPECT_TRUE(kms->schedule_deletion(arn, 30).ok());
 }
 
-TEST_F(LocalKmsTest, RotationAddsMaterialAndOldBlobsStayReadable) {
+TEST_F(LocalKmsTest, RotationAddsMaterialAndOldBlobsStayReadable) {  // KMS-40
   const std::string arn = make_key();
   const auto before = kms->generate_bytes(arn, 32, context, owner);
   ASSERT_TRUE(kms->rotate(arn).ok());
@@ -177,7 +177,7 @@ TEST_F(LocalKmsTest, RotationAddsMaterialAndOldBlobsStayReadable) {
   EXPECT_EQ(kms->decrypt_bytes(after->blob, context, owner, "")->material_id, after->material_id);
 }
 
-TEST_F(LocalKmsTest, TwentyFiveRotationsAndNoMore) {
+TEST_F(LocalKmsTest, TwentyFiveRotationsAndNoMore) {  // KMS-25
   const std::string arn = make_key();
   for (std::size_t i = 1; i < kKeyMaterialsMax; ++i) ASSERT_TRUE(kms->rotate(arn).ok());
   expect_error(kms->rotate(arn), Code::kLimit,
@@ -222,7 +222,7 @@ TEST_F(LocalKmsTest, AnotherAccountIsDenied) {
   EXPECT_NE(kms->usable(arn, stranger).error().message.find(stranger.arn), std::string::npos);
 }
 
-TEST_F(LocalKmsTest, TheAwsManagedKeyIsMadeOnFirstUseOnceAndForAll) {
+TEST_F(LocalKmsTest, TheAwsManagedKeyIsMadeOnFirstUseOnceAndForAll) {  // OBJ-04, PBE-12
   EXPECT_EQ(kms->describe("alias/aws/s3").code(), Code::kKeyMissing);
   EXPECT_TRUE(kms->list_keys().empty());
   const auto first = kms->generate_data_key("alias/aws/s3", context, owner);
@@ -249,7 +249,7 @@ TEST_F(LocalKmsTest, ThreadsThatMeetAtTheAwsManagedKeyMakeOne) {
   EXPECT_EQ(kms->list_keys().size(), 1U);
 }
 
-TEST_F(LocalKmsTest, AnAliasIsCheckedAsKmsChecksIt) {
+TEST_F(LocalKmsTest, AnAliasIsCheckedAsKmsChecksIt) {  // KMS-23
   const std::string arn = make_key();
   expect_error(kms->create_alias("mine", arn), Code::kInvalidAliasName,
                "Alias must start with the prefix \"alias/\". Please see "

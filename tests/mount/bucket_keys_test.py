@@ -1,4 +1,4 @@
-"""What a Bucket Key saves, counted by the KMS itself (BK-03)."""
+"""What a Bucket Key saves, counted by the KMS itself."""
 
 import os
 
@@ -24,7 +24,7 @@ class BucketKeys(MountTest):
         self.assertEqual(start[0], written[0], "counts survive a restart")
         return sum(written) - sum(before), sum(read) - sum(start)
 
-    def test_with_a_bucket_key_a_thousand_objects_cost_at_most_ten_calls_each_way(self):
+    def test_with_a_bucket_key_a_thousand_objects_cost_at_most_ten_calls_each_way(self):  # BK-03
         writing, reading = self.counts(bucket_key=True)
         self.assertTrue(1 <= writing <= 10, writing)
         self.assertTrue(1 <= reading <= 10, reading)

@@ -39,7 +39,7 @@ class Defaults(MountTest):
             write_file(self.at.path(bucket, "large"), content(bucket, 100_000))
         return key
 
-    def test_three_defaults_give_three_envelopes(self):
+    def test_three_defaults_give_three_envelopes(self):  # SEED-08, 09, BK-07, 09, DSSE-01, 05, OBJ-20
         key = self.schemes()
         for name, size in (("small", 1000), ("large", 100_000)):
             with self.subTest(name):
@@ -64,7 +64,7 @@ class Defaults(MountTest):
                 self.assertEqual((double["sse"], layers(double)), ("aws:kms:dsse", [(AES, "kms"), (AES, "sse-s3")]))
                 self.assertEqual((double["kms_key_arn"], double["bucket_key"]), (key, False))
 
-    def test_xattrs_name_the_scheme_and_the_full_key_arn(self):
+    def test_xattrs_name_the_scheme_and_the_full_key_arn(self):  # OBJ-01..03, DSSE-07
         key = self.schemes()
         for name in ("small", "large"):
             self.assertEqual(xattrs(self.at.path("fresh", name)), {SSE: "AES256"})
@@ -72,7 +72,7 @@ class Defaults(MountTest):
             self.assertEqual(xattrs(self.at.path("kms-plain", name)), {SSE: "aws:kms", KMS_KEY_ID: key})
             self.assertEqual(xattrs(self.at.path("dsse-bucket", name)), {SSE: "aws:kms:dsse", KMS_KEY_ID: key})
 
-    def test_a_key_named_by_id_or_alias_shows_as_its_arn(self):
+    def test_a_key_named_by_id_or_alias_shows_as_its_arn(self):  # OBJ-02
         key = self.at.create_key()
         self.at.cli("kms", "create-alias", "alias/mine", key)
         for bucket, name in (("by-id", key.rsplit("/", 1)[1]), ("by-alias", "alias/mine")):
@@ -80,14 +80,14 @@ class Defaults(MountTest):
             write_file(self.at.path(bucket, "f"), b"x")
             self.assertEqual(os.getxattr(self.at.path(bucket, "f"), KMS_KEY_ID).decode(), key)
 
-    def test_a_kms_rule_without_a_key_uses_the_aws_managed_key(self):
+    def test_a_kms_rule_without_a_key_uses_the_aws_managed_key(self):  # OBJ-04
         self.at.bucket("managed", "aws:kms")
         write_file(self.at.path("managed", "f"), b"x")
         arn = os.getxattr(self.at.path("managed", "f"), KMS_KEY_ID).decode()
         described = self.at.json("kms", "describe-key", "alias/aws/s3")["KeyMetadata"]
         self.assertEqual((described["Arn"], described["KeyManager"]), (arn, "AWS"))
 
-    def test_a_fresh_bucket_is_under_aes256(self):
+    def test_a_fresh_bucket_is_under_aes256(self):  # SEED-07, GBE-01
         for make in (lambda: os.mkdir(self.at.path("by-mkdir")), lambda: self.at.cli("bucket", "create", "by-cli")):
             make()
         for bucket in ("by-mkdir", "by-cli"):
@@ -136,7 +136,7 @@ class Defaults(MountTest):
 
 
 class Changes(MountTest):
-    def test_a_changed_default_binds_what_is_written_next_and_leaves_the_rest(self):
+    def test_a_changed_default_binds_what_is_written_next_and_leaves_the_rest(self):  # SEED-15, DBE-06, OBJ-09
         self.at.bucket("bucket")
         for name in ("old", "truncated", "moved"):
             write_file(self.at.path("bucket", name), content(name, 50_000))
@@ -160,6 +160,20 @@ class Changes(MountTest):
         write_file(self.at.path("bucket", "target"), b"sealed under a KMS key")
         os.rename(self.at.path("bucket", "new"), self.at.path("bucket", "target"))
         self.assertEqual(self.at.inspect("bucket", "target")["sse"], "AES256")
+
+    def test_a_rename_keeps_the_context_and_asks_no_key(self):  # OBJ-23
+        key = self.at.create_key()
+        self.at.bucket("bucket", "aws:kms", key)
+        write_file(self.at.path("bucket", "before"), b"sealed under its first name")
+        envelope = self.at.inspect("bucket", "before")
+        self.assertEqual(envelope["context"], {"aws:s3:arn": "arn:aws:s3:::bucket/before"})
+        self.at.remount()
+        calls = self.at.calls()
+        os.rename(self.at.path("bucket", "before"), self.at.path("bucket", "after"))
+        self.assertEqual(self.at.calls(), calls)
+        self.assertEqual(self.at.inspect("bucket", "after"), {**envelope, "key": "after"})
+        self.at.remount()
+        self.assertEqual(read_file(self.at.path("bucket", "after")), b"sealed under its first name")
 
     def test_mv_into_another_bucket_seals_under_its_default(self):
         self.at.bucket("plain")

@@ -93,11 +93,11 @@ class KeyStates(MountTest):
             self.assertEqual(read_file(self.at.path(bucket, "renamed")), b"other")
             write_file(self.at.path(bucket, "new"), b"x")
 
-    def test_a_disabled_key_hides_all_and_enabling_brings_all_back(self):
+    def test_a_disabled_key_hides_all_and_enabling_brings_all_back(self):  # KMS-35, 36, OBJ-24
         self.revoked_then_back(lambda: self.at.cli("kms", "disable-key", self.key),
                                lambda: self.at.cli("kms", "enable-key", self.key))
 
-    def test_scheduled_deletion_hides_all_and_cancelling_brings_all_back(self):
+    def test_scheduled_deletion_hides_all_and_cancelling_brings_all_back(self):  # KMS-35, 36, OBJ-24
         def restore():
             self.at.cli("kms", "cancel-key-deletion", self.key)
             state = self.at.json("kms", "describe-key", self.key)["KeyMetadata"]["KeyState"]
@@ -146,11 +146,11 @@ class KeyStates(MountTest):
         self.assertEqual(read_file(paths["kms", "small"]), b"begun anew")
         self.assertEqual(self.at.inspect("kms", "small")["sse"], "AES256")
 
-    def test_an_unknown_key_is_enokey(self):
+    def test_an_unknown_key_is_enokey(self):  # SEED-12, KMS-36
         self.at.bucket("bucket", "aws:kms", "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555")
         self.assertErrno(ENOKEY, write_file, self.at.path("bucket", "f"), b"x")
 
-    def test_rotation_keeps_everything_readable(self):
+    def test_rotation_keeps_everything_readable(self):  # KMS-40, 41
         paths = self.objects()
         self.at.cli("kms", "rotate-key", self.key)
         write_file(self.at.path("kms", "after"), b"after")
