@@ -35,6 +35,7 @@ std::optional<Error> unusable(const KeyMetadata& key) {
     case KeyState::kEnabled: return std::nullopt;
     case KeyState::kDisabled: return Error{Code::kKeyDisabled, key.arn + " is disabled."};
     case KeyState::kPendingDeletion: return Error{Code::kKeyPendingDeletion, key.arn + " is pending deletion."};
+    case KeyState::kPendingImport: return Error{Code::kKeyPendingImport, key.arn + " is pending import."};
   }
   return std::nullopt;
 }
@@ -52,7 +53,7 @@ JsonError badly_encoded() { return validation_error("key and prefix are percent-
 
 struct CofferApi::Row {
   std::string_view name;
-  JsonAnswer (CofferApi::*operation)(Request);
+  JsonAnswer (CofferApi::*operation)(Request, const Principal&);
 };
 
 const CofferApi::Row* CofferApi::find(std::string_view operation) {
@@ -72,15 +73,15 @@ bool CofferApi::knows(std::string_view operation) { return find(operation) != nu
 
 bool CofferApi::is_local(std::string_view operation) { return operation == kChangeUnlockSlots; }
 
-JsonAnswer CofferApi::serve(std::string_view operation, std::string_view body) {
+JsonAnswer CofferApi::serve(std::string_view operation, std::string_view body, const Principal& caller) {
   const auto* row = find(operation);
   if (row == nullptr) return unknown_operation();
   const auto request = parse_json_object(body);
   if (const auto* error = std::get_if<JsonError>(&request)) return *error;
-  return (this->*row->operation)(std::get<json>(request));
+  return (this->*row->operation)(std::get<json>(request), caller);
 }
 
-JsonAnswer CofferApi::status(Request) {
+JsonAnswer CofferApi::status(Request, const Principal&) {
   const auto status = mount_.status();
   if (!status.ok()) return to_coffer(status.error(), "");
   const auto calls = data_keys_.call_counts();
@@ -98,7 +99,7 @@ JsonAnswer CofferApi::status(Request) {
   return print_json({{"mounts", json::array({mount})}});
 }
 
-JsonAnswer CofferApi::inspect(Request request) {
+JsonAnswer CofferApi::inspect(Request request, const Principal&) {
   JsonMembers members(request);
   const auto bucket = members.required_text("bucket", kKeySizes);
   const auto key = members.required_text("key", kKeySizes);
@@ -119,7 +120,7 @@ JsonAnswer CofferApi::inspect(Request request) {
                      {"reseal_pending", object->reseal_pending}});
 }
 
-JsonAnswer CofferApi::reseal(Request request) {
+JsonAnswer CofferApi::reseal(Request request, const Principal&) {
   JsonMembers members(request);
   const auto bucket_text = members.required_text("bucket", kKeySizes);
   const auto prefix = members.text("prefix", {0, kKeySizes.max});
@@ -135,7 +136,7 @@ JsonAnswer CofferApi::reseal(Request request) {
   return print_json({{"added", *added}});
 }
 
-JsonAnswer CofferApi::change_unlock_slots(Request request) {
+JsonAnswer CofferApi::change_unlock_slots(Request request, const Principal&) {
   JsonMembers members(request);
   const auto keyslots = members.required_text("keyslots", {1, kUnlockSlotsJsonMax});
   const auto proof = members.required_blob("proof", kProofSizes);
@@ -144,13 +145,13 @@ JsonAnswer CofferApi::change_unlock_slots(Request request) {
   return print_json(json::object());
 }
 
-JsonAnswer CofferApi::kms_stats(Request) {
+JsonAnswer CofferApi::kms_stats(Request, const Principal&) {
   const auto calls = data_keys_.call_counts();
   if (!calls.ok()) return to_coffer(calls.error(), "");
   return print_json(json(*calls));
 }
 
-JsonAnswer CofferApi::check_bucket(Request request) {
+JsonAnswer CofferApi::check_bucket(Request request, const Principal& caller) {
   JsonMembers members(request);
   const auto bucket_text = members.required_text("bucket", kKeySizes);
   if (members.error()) return *members.error();
@@ -166,7 +167,7 @@ JsonAnswer CofferApi::check_bucket(Request request) {
               {"usable", true}};
   if (rule->algorithm == SseAlgorithm::kAes256) return print_json(out);
 
-  const auto key = keys_.describe_key(rule->kms_key ? std::string_view(*rule->kms_key) : kAwsManagedAlias);
+  const auto key = keys_.describe_key(rule->kms_key ? std::string_view(*rule->kms_key) : kAwsManagedAlias, {caller});
   const bool made_at_first_use = !key.ok() && is_missing(key.code()) && !rule->kms_key;
   if (made_at_first_use) return print_json(out);
   auto refusal = key.ok() ? unusable(*key) : std::optional<Error>(key.error());

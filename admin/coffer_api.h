@@ -32,7 +32,7 @@ class CofferApi {
             UnlockControl& unlock)
       : buckets_(buckets), keys_(keys), data_keys_(data_keys), mount_(mount), unlock_(unlock) {}
 
-  JsonAnswer serve(std::string_view operation, std::string_view body);
+  JsonAnswer serve(std::string_view operation, std::string_view body, const Principal& caller);
 
   static bool knows(std::string_view operation);
   static bool is_local(std::string_view operation);  // for callers on this machine's Unix socket alone
@@ -42,12 +42,12 @@ class CofferApi {
   struct Row;
   static const Row* find(std::string_view operation);
 
-  JsonAnswer status(Request request);
-  JsonAnswer inspect(Request request);
-  JsonAnswer reseal(Request request);
-  JsonAnswer change_unlock_slots(Request request);
-  JsonAnswer kms_stats(Request request);
-  JsonAnswer check_bucket(Request request);
+  JsonAnswer status(Request request, const Principal& caller);
+  JsonAnswer inspect(Request request, const Principal& caller);
+  JsonAnswer reseal(Request request, const Principal& caller);
+  JsonAnswer change_unlock_slots(Request request, const Principal& caller);
+  JsonAnswer kms_stats(Request request, const Principal& caller);
+  JsonAnswer check_bucket(Request request, const Principal& caller);
 
   BucketControl& buckets_;
   KeyControl& keys_;

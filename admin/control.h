@@ -38,25 +38,68 @@ class BucketControl {
   virtual Status reset_rule(const BucketName& bucket) = 0;
 };
 
-// The keys of the KMS. key: id, ARN, alias name or alias ARN. Error messages are KMS's own (S3.md section 5).
+// The keys of the KMS, as a caller: key is an id, ARN, alias name or alias ARN in the caller's account. Each asks first
+// whether the caller may. Error messages are KMS's own (S3.md section 5).
 class KeyControl {
  public:
   virtual ~KeyControl() = default;
-  virtual Result<KeyMetadata> create_key(std::string_view description) = 0;
-  virtual Result<KeyMetadata> describe_key(std::string_view key) = 0;
-  virtual Result<std::vector<KeyMetadata>> list_keys() = 0;
-  virtual Status enable_key(std::string_view key) = 0;
-  virtual Status disable_key(std::string_view key) = 0;  // returns when no plaintext under it can be read any more
-  virtual Status rotate_key(std::string_view key) = 0;
-  virtual Result<KeyMetadata> schedule_key_deletion(std::string_view key, int days) = 0;
-  virtual Result<KeyMetadata> cancel_key_deletion(std::string_view key) = 0;
+  virtual Result<KeyMetadata> create_key(const NewKey& key, const KmsCall& call) = 0;
+  virtual Result<KeyMetadata> describe_key(std::string_view key, const KmsCall& call) = 0;
+  virtual Result<std::vector<KeyMetadata>> list_keys(const KmsCall& call) = 0;  // of the caller's account
+  virtual Status update_description(std::string_view key, std::string_view description, const KmsCall& call) = 0;
+  virtual Status enable_key(std::string_view key, const KmsCall& call) = 0;
+  // Returns when no plaintext under it can be read any more.
+  virtual Status disable_key(std::string_view key, const KmsCall& call) = 0;
+  virtual Result<KeyMetadata> schedule_key_deletion(std::string_view key, int days, const KmsCall& call) = 0;
+  virtual Result<KeyMetadata> cancel_key_deletion(std::string_view key, const KmsCall& call) = 0;
 };
 
 class AliasControl {
  public:
   virtual ~AliasControl() = default;
-  virtual Status create_alias(std::string_view name, std::string_view key) = 0;
-  virtual Result<std::vector<KeyAlias>> list_aliases() = 0;
+  virtual Status create_alias(std::string_view name, std::string_view key, const KmsCall& call) = 0;
+  virtual Status update_alias(std::string_view name, std::string_view key, const KmsCall& call) = 0;
+  virtual Status delete_alias(std::string_view name, const KmsCall& call) = 0;
+  virtual Result<std::vector<KeyAlias>> list_aliases(const KmsCall& call) = 0;
+};
+
+class TagControl {
+ public:
+  virtual ~TagControl() = default;
+  virtual Status tag_key(std::string_view key, const std::vector<KeyTag>& tags, const KmsCall& call) = 0;
+  virtual Status untag_key(std::string_view key, const std::vector<std::string>& names, const KmsCall& call) = 0;
+  virtual Result<std::vector<KeyTag>> list_tags(std::string_view key, const KmsCall& call) = 0;  // by name
+};
+
+class RotationControl {
+ public:
+  virtual ~RotationControl() = default;
+  virtual Status enable_rotation(std::string_view key, std::int64_t days, const KmsCall& call) = 0;
+  virtual Status disable_rotation(std::string_view key, const KmsCall& call) = 0;
+  virtual Result<KeyMetadata> rotation_status(std::string_view key, const KmsCall& call) = 0;
+  struct Rotations {
+    std::string key_arn;
+    std::vector<KeyRotation> all;  // oldest first, the key's first material too
+  };
+  virtual Result<Rotations> list_rotations(std::string_view key, const KmsCall& call) = 0;
+  virtual Result<KeyMetadata> rotate_key(std::string_view key, const KmsCall& call) = 0;  // now
+};
+
+// Key material from outside.
+class ImportControl {
+ public:
+  virtual ~ImportControl() = default;
+  struct Parameters {
+    std::string key_arn;
+    Bytes public_key, token;
+    std::int64_t valid_to_ns = 0;
+  };
+  virtual Result<Parameters> parameters_for_import(std::string_view key, ImportWrapping wrapping, int rsa_bits,
+                                                   const KmsCall& call) = 0;
+  virtual Result<KeyMetadata> import_material(std::string_view key, BytesView token, BytesView wrapped_material,
+                                              std::optional<std::int64_t> expires_ns, const KmsCall& call) = 0;
+  // As disable_key: returns when no plaintext under the key can be read any more.
+  virtual Result<KeyMetadata> delete_imported_material(std::string_view key, const KmsCall& call) = 0;
 };
 
 // Using keys over the wire.
@@ -69,14 +112,42 @@ class DataKeyControl {
     std::string key_arn, material_id;
   };
   virtual Result<Generated> generate_data_key(std::string_view key, std::size_t size, const EncryptionContext& context,
-                                              const Principal& caller) = 0;
+                                              const KmsCall& call) = 0;
   struct Decrypted {
     SecretBytes plaintext;
     std::string key_arn, material_id;
   };
-  virtual Result<Decrypted> decrypt(BytesView blob, const EncryptionContext& context, const Principal& caller,
+  virtual Result<Decrypted> decrypt(BytesView blob, const EncryptionContext& context, const KmsCall& call,
                                     std::string_view expected_key) = 0;
+  struct Encrypted {
+    Bytes blob;
+    std::string key_arn, material_id;
+  };
+  virtual Result<Encrypted> encrypt(std::string_view key, BytesView plaintext, const EncryptionContext& context,
+                                    const KmsCall& call) = 0;
+  struct ReEncryption {
+    BytesView blob;
+    std::string_view source_key;  // empty: whichever the blob is under
+    EncryptionContext source_context;
+    std::string_view destination_key;
+    EncryptionContext destination_context;
+  };
+  struct ReEncrypted {
+    Encrypted encrypted;
+    std::string source_key_arn, source_material_id;
+  };
+  virtual Result<ReEncrypted> re_encrypt(const ReEncryption& request, const KmsCall& call) = 0;
+  virtual Result<SecretBytes> random_bytes(std::size_t size, const KmsCall& call) = 0;
   virtual Result<std::map<std::string, std::uint64_t>> call_counts() = 0;
+};
+
+struct KmsControls {
+  KeyControl& keys;
+  AliasControl& aliases;
+  TagControl& tags;
+  RotationControl& rotations;
+  ImportControl& imports;
+  DataKeyControl& data_keys;
 };
 
 // Coffer's own operations, for the coffer program: X-Amz-Target Coffer.<Op>, JSON 1.1, SigV4 service "coffer".

@@ -7,12 +7,11 @@
 
 namespace coffer {
 
-// AWS KMS's JSON API, as far as S3's encryption needs it (KMS API reference; botocore kms/2014-11-01). Sees requests
-// whose signature holds. Thread-safe.
+// AWS KMS's JSON API, as far as symmetric encryption needs it (KMS API reference; botocore kms/2014-11-01). Sees
+// requests whose signature holds. Thread-safe.
 class KmsApi {
  public:
-  KmsApi(KeyControl& keys, AliasControl& aliases, DataKeyControl& data_keys, const Realm& realm)
-      : keys_(keys), aliases_(aliases), data_keys_(data_keys), realm_(realm) {}
+  KmsApi(const KmsControls& kms, const Realm& realm) : kms_(kms), realm_(realm) {}
 
   // operation: what follows TrentService. in X-Amz-Target.
   JsonAnswer serve(std::string_view operation, std::string_view body, const Principal& caller);
@@ -28,25 +27,44 @@ class KmsApi {
   };
   static const Row* find(std::string_view operation);
 
+  // kms_api_keys.cc: keys, their names and their tags
   JsonAnswer create_key(Request request, const Principal& caller);
   JsonAnswer describe_key(Request request, const Principal& caller);
   JsonAnswer list_keys(Request request, const Principal& caller);
+  JsonAnswer update_key_description(Request request, const Principal& caller);
   JsonAnswer enable_key(Request request, const Principal& caller);
   JsonAnswer disable_key(Request request, const Principal& caller);
   JsonAnswer schedule_key_deletion(Request request, const Principal& caller);
   JsonAnswer cancel_key_deletion(Request request, const Principal& caller);
-  JsonAnswer rotate_key_on_demand(Request request, const Principal& caller);
   JsonAnswer create_alias(Request request, const Principal& caller);
+  JsonAnswer update_alias(Request request, const Principal& caller);
+  JsonAnswer delete_alias(Request request, const Principal& caller);
   JsonAnswer list_aliases(Request request, const Principal& caller);
+  JsonAnswer tag_resource(Request request, const Principal& caller);
+  JsonAnswer untag_resource(Request request, const Principal& caller);
+  JsonAnswer list_resource_tags(Request request, const Principal& caller);
+
+  // kms_api_material.cc: what is behind a key
+  JsonAnswer enable_key_rotation(Request request, const Principal& caller);
+  JsonAnswer disable_key_rotation(Request request, const Principal& caller);
+  JsonAnswer get_key_rotation_status(Request request, const Principal& caller);
+  JsonAnswer list_key_rotations(Request request, const Principal& caller);
+  JsonAnswer rotate_key_on_demand(Request request, const Principal& caller);
+  JsonAnswer get_parameters_for_import(Request request, const Principal& caller);
+  JsonAnswer import_key_material(Request request, const Principal& caller);
+  JsonAnswer delete_imported_key_material(Request request, const Principal& caller);
+
+  // kms_api_use.cc: cryptography
   JsonAnswer generate_data_key(Request request, const Principal& caller);
   JsonAnswer generate_data_key_without_plaintext(Request request, const Principal& caller);
+  JsonAnswer generate_random(Request request, const Principal& caller);
+  JsonAnswer encrypt(Request request, const Principal& caller);
   JsonAnswer decrypt(Request request, const Principal& caller);
+  JsonAnswer re_encrypt(Request request, const Principal& caller);
 
   JsonResult<DataKeyControl::Generated> generate(Request request, const Principal& caller);
 
-  KeyControl& keys_;
-  AliasControl& aliases_;
-  DataKeyControl& data_keys_;
+  const KmsControls kms_;
   const Realm realm_;
 };
 

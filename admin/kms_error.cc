@@ -9,12 +9,18 @@ JsonError to_kms(const Error& error) {
     case Code::kKeyMissing: return answer("NotFoundException");
     case Code::kKeyDisabled: return answer("DisabledException");
     case Code::kKeyPendingDeletion:
+    case Code::kKeyPendingImport:
     case Code::kKeyState: return answer("KMSInvalidStateException");
     case Code::kKeyDenied:
     case Code::kAccessDenied:
     case Code::kNotPermitted: return answer("AccessDeniedException");
     case Code::kInvalidCiphertext: return {400, "InvalidCiphertextException", std::nullopt};
     case Code::kIncorrectKey: return answer("IncorrectKeyException");
+    case Code::kWrongMaterial: return answer("IncorrectKeyMaterialException");
+    case Code::kInvalidImportToken: return answer("InvalidImportTokenException");
+    case Code::kExpiredImportToken: return answer("ExpiredImportTokenException");
+    case Code::kInvalidTag: return answer("TagException");
+    case Code::kDryRun: return answer("DryRunOperationException");
     case Code::kExists: return answer("AlreadyExistsException");
     case Code::kInvalidArgument:
     case Code::kInvalidAliasName:

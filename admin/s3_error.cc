@@ -85,6 +85,7 @@ S3Error to_s3(const Error& error, std::string_view bucket) {
     case Code::kKeyMissing: return answer(400, "KMS.NotFoundException");
     case Code::kKeyDisabled: return answer(400, "KMS.DisabledException");
     case Code::kKeyPendingDeletion:
+    case Code::kKeyPendingImport:
     case Code::kKeyState: return answer(400, "KMS.KMSInvalidStateException");
     case Code::kInvalidCiphertext: return answer(400, "KMS.InvalidCiphertextException");
     case Code::kIncorrectKey: return answer(400, "KMS.IncorrectKeyException");
@@ -94,6 +95,11 @@ S3Error to_s3(const Error& error, std::string_view bucket) {
     case Code::kDamaged:
     case Code::kPoisoned: return answer(500, "InternalError");
     // Not met by a running server; the programs' own.
+    case Code::kWrongMaterial:
+    case Code::kInvalidImportToken:
+    case Code::kExpiredImportToken:
+    case Code::kInvalidTag:
+    case Code::kDryRun:
     case Code::kWrongUnlock:
     case Code::kNoUnlock:
     case Code::kNoStore:

@@ -120,8 +120,8 @@ std::optional<S3Error> lift_headers(HttpRequest& request, S3Target& target) {
 Server::Server(Realm realm, const Controls& controls, const Credentials& credentials, const Clock& clock, Log log)
     : realm_(std::move(realm)),
       s3_(realm_, controls.buckets),
-      kms_(controls.keys, controls.aliases, controls.data_keys, realm_),
-      coffer_(controls.buckets, controls.keys, controls.data_keys, controls.mount, controls.unlock),
+      kms_(controls.kms, realm_),
+      coffer_(controls.buckets, controls.kms.keys, controls.kms.data_keys, controls.mount, controls.unlock),
       credentials_(credentials),
       clock_(clock),
       log_(std::move(log)) {}
@@ -183,7 +183,8 @@ Server::Outcome Server::serve_json(const HttpRequest& request, std::string_view 
   outcome.operation = operation;  // one of our own names: safe to log
   if (ours && CofferApi::is_local(operation) && !request.peer_uid)
     return answer(JsonError{403, "AccessDenied", "This operation is served on the Unix socket alone"});
-  return answer(ours ? coffer_.serve(operation, request.body) : kms_.serve(operation, request.body, key.principal));
+  return answer(ours ? coffer_.serve(operation, request.body, key.principal)
+                     : kms_.serve(operation, request.body, key.principal));
 }
 
 // Neither targets nor headers are written: they may name objects, or hold what a stranger wants in the log.

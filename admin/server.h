@@ -13,9 +13,7 @@ namespace coffer {
 
 struct Controls {
   BucketControl& buckets;
-  KeyControl& keys;
-  AliasControl& aliases;
-  DataKeyControl& data_keys;
+  KmsControls kms;
   MountControl& mount;
   UnlockControl& unlock;
 };

@@ -14,6 +14,7 @@ int exit_code(Code code) {
     case Code::kKeyMissing:
     case Code::kKeyDisabled:
     case Code::kKeyPendingDeletion:
+    case Code::kKeyPendingImport:
     case Code::kKeyDenied:
     case Code::kKmsAway:
     case Code::kWrongUnlock:
@@ -42,6 +43,11 @@ int exit_code(Code code) {
     case Code::kKeyState:
     case Code::kInvalidCiphertext:
     case Code::kIncorrectKey:
+    case Code::kWrongMaterial:
+    case Code::kInvalidImportToken:
+    case Code::kExpiredImportToken:
+    case Code::kInvalidTag:
+    case Code::kDryRun:
     case Code::kInUse:
     case Code::kTooOld:
     case Code::kPoisoned:

@@ -53,7 +53,14 @@ inline constexpr std::uint64_t kBucketKeyUsesMax = 1'000'000;
 inline constexpr std::size_t kBucketKeysCached = 1024;  // opened bucket keys in memory, the oldest go first
 
 inline constexpr std::size_t kKmsKeysMax = 10'000;          // all are held in memory
-inline constexpr std::size_t kKeyMaterialsMax = 26;         // KMS: the first and 25 on-demand rotations
+inline constexpr std::size_t kOnDemandRotationsMax = 25;    // KMS-25
+inline constexpr std::size_t kKeyMaterialsMax = 226;        // the first, 25 on demand, and 50 years of the shortest period
+inline constexpr std::int64_t kRotationDaysMin = 90, kRotationDaysMax = 2560, kRotationDays = 365;  // KMS: RotationPeriodInDays
+inline constexpr std::size_t kKeyTagsMax = 50;              // KMS: of one key
+inline constexpr std::size_t kKeyTagNameMax = 128, kKeyTagValueMax = 256;  // KMS
+inline constexpr std::int64_t kImportTokenSeconds = 24 * 3600;  // KMS: an import token's life
+inline constexpr std::int64_t kImportedDaysMax = 365;       // KMS: from ImportKeyMaterial to ValidTo
+inline constexpr std::size_t kKmsEncryptMax = 4096;         // KMS: Plaintext of Encrypt
 inline constexpr std::size_t kKmsBlobMax = 6144;            // KMS: CiphertextBlob of Decrypt
 inline constexpr std::size_t kKmsPlaintextMax = 1024;       // KMS: NumberOfBytes of GenerateDataKey
 inline constexpr std::size_t kKmsDescriptionMax = 8192;     // KMS: Description of CreateKey
@@ -148,7 +155,6 @@ inline constexpr unsigned kPollUsDefault = 50;              // a program's next 
 inline constexpr unsigned kPollUsMax = 1000;                // longer than a sleeper needs to wake is heat alone
 inline constexpr std::int64_t kCheckpointLookMs = 500;      // the log grows by half its limit in this time at most
 inline constexpr std::int64_t kBehindLookMs = 50;           // 1,280 removed files go in a second, 64 at a time
-inline constexpr std::int64_t kKeyExpiryLookMs = 3'600'000;  // deletion is promised by the day
 inline constexpr int kStoreWaitSeconds = 10;                // for a daemon that is ending
 inline constexpr int kListenBacklog = 64;                   // connections not yet accepted
 

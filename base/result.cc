@@ -30,10 +30,16 @@ std::string_view code_name(Code code) {
     case Code::kKeyMissing: return "key missing";
     case Code::kKeyDisabled: return "key disabled";
     case Code::kKeyPendingDeletion: return "key pending deletion";
+    case Code::kKeyPendingImport: return "key pending import";
     case Code::kKeyDenied: return "key denied";
     case Code::kKeyState: return "key state";
     case Code::kInvalidCiphertext: return "invalid ciphertext";
     case Code::kIncorrectKey: return "incorrect key";
+    case Code::kWrongMaterial: return "wrong key material";
+    case Code::kInvalidImportToken: return "invalid import token";
+    case Code::kExpiredImportToken: return "expired import token";
+    case Code::kInvalidTag: return "invalid tag";
+    case Code::kDryRun: return "dry run";
     case Code::kKmsAway: return "KMS away";
     case Code::kWrongUnlock: return "wrong passphrase or key file";
     case Code::kNoUnlock: return "nothing to unlock with";

@@ -38,10 +38,16 @@ enum class Code {
   kKeyMissing,          // the KMS does not know the key
   kKeyDisabled,
   kKeyPendingDeletion,
+  kKeyPendingImport,    // a key whose imported material is not there (yet, or any more)
   kKeyDenied,           // a policy forbids this principal the key
   kKeyState,            // the key's state forbids the operation (cancel deletion of a live key ...)
   kInvalidCiphertext,   // a KMS blob that is damaged, or was made under another context
   kIncorrectKey,        // a KMS blob made by another key than the one named
+  kWrongMaterial,       // not the key material that was imported into the key before
+  kInvalidImportToken,
+  kExpiredImportToken,
+  kInvalidTag,          // a tag, or a list of tags, that KMS does not allow
+  kDryRun,              // it would have been done, and was not asked for
   kKmsAway,             // an external KMS does not answer
   kWrongUnlock,         // no unlock slot opens with what was given
   kNoUnlock,            // nothing to unlock with was given

@@ -79,6 +79,10 @@ Error refusal(int status, std::string_view name, std::string_view message) {
     code = Code::kKeyPendingDeletion;
     next = "`coffer kms cancel-key-deletion KEY` keeps it";
   }
+  if (code == Code::kKeyState && message.ends_with("is pending import.")) {
+    code = Code::kKeyPendingImport;
+    next = "its key material must be imported again (ImportKeyMaterial)";
+  }
   std::string text(name);
   if (!message.empty()) text += ": " + std::string(message);
   while (text.ends_with('.')) text.pop_back();

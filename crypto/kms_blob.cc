@@ -43,7 +43,7 @@ Result<KmsBlob> parse_kms_blob(BytesView bytes) {
   blob.salt = reader.raw(kSaltSize);
   blob.seal = reader.raw(kSealSize);
   blob.sealed = reader.raw(reader.left());
-  if (!reader.ok() || version != kBlobVersion || blob.sealed.empty() || blob.sealed.size() > kKmsPlaintextMax)
+  if (!reader.ok() || version != kBlobVersion || blob.sealed.empty() || blob.sealed.size() > kKmsEncryptMax)
     return Error{Code::kInvalidCiphertext, ""};
   std::copy(key.begin(), key.end(), blob.key.begin());
   return blob;
@@ -74,14 +74,24 @@ Status open_kms_blob(const AeadSuite& suite, const Key& material, const KeyMetad
   return opened;
 }
 
-Result<WrappedMaterial> make_material(const AeadSuite& suite, const Key& root, const StoreId& store,
-                                      std::string_view key_id, std::int64_t created_ns) {
+std::string new_material_id() {
   std::array<std::uint8_t, kMaterialIdSize> id;
   fill_random(id);
-  WrappedMaterial material{hex(id), created_ns, {}};
-  const Bytes aad = material_aad(store, key_id, material.material_id);
-  COFFER_ASSIGN(material.wrapped, wrap_key(suite, root, aad, Key::random()));
-  return material;
+  return hex(id);
+}
+
+Result<WrappedMaterial> make_material(const AeadSuite& suite, const Key& root, const StoreId& store,
+                                      std::string_view key_id, std::int64_t created_ns) {
+  return wrap_material(suite, root, store, key_id, new_material_id(), created_ns, Key::random());
+}
+
+Result<WrappedMaterial> wrap_material(const AeadSuite& suite, const Key& root, const StoreId& store,
+                                      std::string_view key_id, std::string material_id, std::int64_t created_ns,
+                                      const Key& material) {
+  WrappedMaterial made{std::move(material_id), created_ns, {}};
+  const Bytes aad = material_aad(store, key_id, made.material_id);
+  COFFER_ASSIGN(made.wrapped, wrap_key(suite, root, aad, material));
+  return made;
 }
 
 Result<Key> unwrap_material(const AeadSuite& suite, const Key& root, const StoreId& store, std::string_view key_id,

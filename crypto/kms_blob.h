@@ -32,6 +32,11 @@ Status open_kms_blob(const AeadSuite& suite, const Key& material, const KeyMetad
 // New key material, wrapped under the KMS's root and bound to store, key and its own id.
 Result<WrappedMaterial> make_material(const AeadSuite& suite, const Key& root, const StoreId& store,
                                       std::string_view key_id, std::int64_t created_ns);
+// The same for material that is there already.
+std::string new_material_id();
+Result<WrappedMaterial> wrap_material(const AeadSuite& suite, const Key& root, const StoreId& store,
+                                      std::string_view key_id, std::string material_id, std::int64_t created_ns,
+                                      const Key& material);
 Result<Key> unwrap_material(const AeadSuite& suite, const Key& root, const StoreId& store, std::string_view key_id,
                             const WrappedMaterial& material);  // kDamaged
 // The same material, wrapped under another root.

@@ -30,31 +30,32 @@ Status KmsBook::add(std::vector<KmsKeyRecord> keys, std::vector<KeyAlias> aliase
   return {};
 }
 
-Result<const KmsKeyRecord*> KmsBook::find(std::string_view name) const {
+Result<const KmsKeyRecord*> KmsBook::find(std::string_view name, const AccountId& account) const {
   if (name.size() > kKmsArnSizeMax) return Error{Code::kInvalidArgument, "a KeyId has at most 2048 characters"};
-  if (name.starts_with(kAliasPrefix)) return find_by_alias(name);
-  if (!name.starts_with("arn:")) return find_by_id(name);
+  if (name.starts_with(kAliasPrefix)) return find_by_alias(name, account);
+  if (!name.starts_with("arn:")) return find_by_id(name, account);
   const auto arn = parse_kms_arn(name);
   if (!arn) return missing("Invalid arn " + std::string(name));
   if (arn->region != realm_.region.str()) return missing("Invalid arn " + arn->region);
-  if (arn->account != realm_.account.str()) return missing("Key '" + std::string(name) + "' does not exist");
+  const auto owner = AccountId::parse(arn->account);
+  if (!owner.ok()) return missing("Invalid arn " + std::string(name));
   const std::string_view resource = arn->resource;
-  if (resource.starts_with(kAliasPrefix)) return find_by_alias(resource);
-  if (resource.starts_with(kKeyPrefix)) return find_by_id(resource.substr(kKeyPrefix.size()));
+  if (resource.starts_with(kAliasPrefix)) return find_by_alias(resource, *owner);
+  if (resource.starts_with(kKeyPrefix)) return find_by_id(resource.substr(kKeyPrefix.size()), *owner);
   return missing("Invalid arn " + std::string(name));
 }
 
-Result<const KmsKeyRecord*> KmsBook::find_by_alias(std::string_view alias_name) const {
-  const KeyAlias* alias = find_alias(alias_name);
-  if (alias == nullptr) return missing("Alias " + kms_alias_arn(realm_, alias_name) + " is not found.");
-  return find_by_id(alias->target_key_id);
+Result<const KmsKeyRecord*> KmsBook::find_by_alias(std::string_view alias_name, const AccountId& account) const {
+  const KeyAlias* alias = find_alias(account, alias_name);
+  if (alias == nullptr) return missing("Alias " + kms_alias_arn(realm_of(account), alias_name) + " is not found.");
+  return find_by_id(alias->target_key_id, account);
 }
 
-Result<const KmsKeyRecord*> KmsBook::find_by_id(std::string_view key_id) const {
+Result<const KmsKeyRecord*> KmsBook::find_by_id(std::string_view key_id, const AccountId& account) const {
   if (!is_uuid(key_id)) return missing("Invalid keyId '" + std::string(key_id) + "'");
   const KmsKeyRecord* record = find_id(key_id);
-  if (record == nullptr || is_deleted(*record))
-    return missing("Key '" + kms_key_arn(realm_, key_id) + "' does not exist");
+  if (record == nullptr || record->deleted || record->metadata.account != account)
+    return missing("Key '" + kms_key_arn(realm_of(account), key_id) + "' does not exist");
   return record;
 }
 
@@ -63,11 +64,11 @@ const KmsKeyRecord* KmsBook::find_id(std::string_view key_id) const {
   return found == keys_.end() ? nullptr : &found->second;
 }
 
-const KeyAlias* KmsBook::find_alias(std::string_view alias_name) const {
-  const auto found = aliases_.find(alias_name);
+const KeyAlias* KmsBook::find_alias(const AccountId& account, std::string_view alias_name) const {
+  const auto found = aliases_.find({account, std::string(alias_name)});
   if (found == aliases_.end()) return nullptr;
   const KmsKeyRecord* target = find_id(found->second.target_key_id);
-  return target == nullptr || is_deleted(*target) ? nullptr : &found->second;
+  return target == nullptr || target->deleted ? nullptr : &found->second;
 }
 
 void KmsBook::put(KmsKeyRecord record) {
@@ -76,17 +77,31 @@ void KmsBook::put(KmsKeyRecord record) {
 }
 
 void KmsBook::put(KeyAlias alias) {
-  std::string name = alias.name;
+  AliasName name{alias.account, alias.name};
   aliases_.insert_or_assign(std::move(name), std::move(alias));
 }
 
-Status check_enabled(const KeyMetadata& key) {
+void KmsBook::remove_alias(const AccountId& account, std::string_view alias_name) {
+  aliases_.erase({account, std::string(alias_name)});
+}
+
+Status check_serves(const KeyMetadata& key, std::int64_t now_ns) {
+  const auto pending_import = [&] { return Error{Code::kKeyPendingImport, key.arn + " is pending import."}; };
   switch (key.state) {
-    case KeyState::kEnabled: return {};
+    case KeyState::kEnabled:
+      // Expired material does not wait for whoever takes it away.
+      if (!key.has_material || (key.expires_ns && *key.expires_ns <= now_ns)) return pending_import();
+      return {};
     case KeyState::kDisabled: return Error{Code::kKeyDisabled, key.arn + " is disabled."};
-    case KeyState::kPendingDeletion: return Error{Code::kKeyPendingDeletion, key.arn + " is pending deletion."};
+    case KeyState::kPendingDeletion: return check_not_pending_deletion(key);
+    case KeyState::kPendingImport: return pending_import();
   }
   return {};
+}
+
+Status check_not_pending_deletion(const KeyMetadata& key) {
+  if (key.state != KeyState::kPendingDeletion) return {};
+  return Error{Code::kKeyPendingDeletion, key.arn + " is pending deletion."};
 }
 
 Status check_alias_name(std::string_view name) {

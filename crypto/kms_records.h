@@ -15,12 +15,16 @@ namespace coffer {
 struct WrappedMaterial {
   std::string material_id;  // 64 hex digits
   std::int64_t created_ns = 0;
-  Bytes wrapped;  // salt 32, nonce 12, tag 16, ciphertext 32 (docs/FORMAT.md)
+  Bytes wrapped;  // salt 32, nonce 12, tag 16, ciphertext 32 (docs/FORMAT.md); empty: imported, and gone
+  RotationKind rotation = RotationKind::kNone;
+  Bytes mark = {};  // of imported material: what it is known again by (kms_import.h)
 };
 
 struct KmsKeyRecord {
   KeyMetadata metadata;
-  std::vector<WrappedMaterial> materials;  // oldest first; the last is current. Empty once deleted
+  std::vector<WrappedMaterial> materials = {};  // oldest first; the last is current
+  std::vector<KeyTag> tags = {};                // in the order of their names
+  bool deleted = false;                         // for ever: without material, tags and aliases
 };
 
 // Where the KMS keeps its keys; the store's catalog implements it. Thread-safe. A save is part of the store's next
@@ -33,6 +37,7 @@ class KmsRecords {
   virtual Result<std::map<std::string, std::uint64_t>> load_call_counts() = 0;  // by KMS operation name
   virtual Status save_key(const KmsKeyRecord& record) = 0;                      // insert or replace
   virtual Status save_alias(const KeyAlias& alias) = 0;
+  virtual Status remove_alias(const AccountId& account, std::string_view name) = 0;
   virtual Status save_call_counts(
       const std::map<std::string, std::uint64_t>& counts) = 0;  // totals since the store was made
 };

@@ -32,10 +32,16 @@ int error_number(Code code) {
     case Code::kKeyMissing: return ENOKEY;
     case Code::kKeyDisabled: return EKEYREVOKED;
     case Code::kKeyPendingDeletion: return EKEYREVOKED;
+    case Code::kKeyPendingImport: return EKEYREVOKED;
     case Code::kKeyDenied: return EACCES;
     case Code::kKeyState: return EKEYREVOKED;
     case Code::kInvalidCiphertext: return EBADMSG;
     case Code::kIncorrectKey: return EBADMSG;
+    case Code::kWrongMaterial: return EINVAL;
+    case Code::kInvalidImportToken: return EINVAL;
+    case Code::kExpiredImportToken: return EINVAL;
+    case Code::kInvalidTag: return EINVAL;
+    case Code::kDryRun: return ECANCELED;
     case Code::kKmsAway: return ETIMEDOUT;
     case Code::kWrongUnlock: return EACCES;
     case Code::kNoUnlock: return EACCES;

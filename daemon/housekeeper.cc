@@ -8,9 +8,9 @@
 
 namespace coffer {
 
-Housekeeper::Housekeeper(Store& store, LocalKms& kms, Log log)
+Housekeeper::Housekeeper(Store& store, std::function<Status()> tend_keys, Log log)
     : store_(store),
-      kms_(kms),
+      tend_keys_(std::move(tend_keys)),
       log_(std::move(log)),
       soft_([this] { commit_softly(); }),
       durable_([this] { commit_durably(); }),
@@ -50,17 +50,13 @@ void Housekeeper::commit_softly() {
 }
 
 void Housekeeper::commit_durably() {
-  std::int64_t since_expiry_ms = 0;
-  report("deleting expired keys", kms_.delete_expired());
+  report("tending the keys", tend_keys_());
   for (std::int64_t since_durable_ms = 0; wait_ms(kCheckpointLookMs); since_durable_ms += kCheckpointLookMs) {
     report("checkpoint", store_.checkpoint_if_due());
     if (since_durable_ms < kDurableIntervalMs) continue;
     since_durable_ms = 0;
+    report("tending the keys", tend_keys_());
     if (store_.dirty()) report("durable commit", store_.sync_all());
-    since_expiry_ms += kDurableIntervalMs;
-    if (since_expiry_ms < kKeyExpiryLookMs) continue;
-    since_expiry_ms = 0;
-    report("deleting expired keys", kms_.delete_expired());
   }
 }
 

@@ -6,17 +6,17 @@
 #include <thread>
 
 #include "base/log.h"
-#include "crypto/local_kms.h"
 #include "store/store.h"
 
 namespace coffer {
 
 // The threads that give the store its time: soft commits every kCommitIntervalMs; beside them, so that a slow disk does
 // not delay those, durable commits, checkpoints and garbage every kDurableIntervalMs; resealing as long as there is
-// any, half of the time at most; KMS keys whose time has come, hourly. Its end stops them.
+// any, half of the time at most; KMS keys whose time has come, with the durable commits. Its end stops them.
 class Housekeeper {
  public:
-  Housekeeper(Store& store, LocalKms& kms, Log log);
+  // tend_keys: what KMS keys do by themselves when their time comes.
+  Housekeeper(Store& store, std::function<Status()> tend_keys, Log log);
   ~Housekeeper();
 
  private:
@@ -27,7 +27,7 @@ class Housekeeper {
   void report(const char* what, const Status& status);
 
   Store& store_;
-  LocalKms& kms_;
+  const std::function<Status()> tend_keys_;
   const Log log_;
   std::mutex mutex_;  // guards ending_, reported_
   std::condition_variable end_;

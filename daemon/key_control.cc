@@ -1,6 +1,7 @@
 #include "daemon/key_control.h"
 
 #include "base/limits.h"
+#include "crypto/kms_book.h"
 
 namespace coffer {
 
@@ -15,54 +16,99 @@ void StoreKeyUsers::wipe(const std::string& key_arn) {
   bucket_keys_.flush(key_arn);
 }
 
-Result<KeyMetadata> KmsKeyControl::create_key(std::string_view description) {
-  COFFER_ASSIGN(KeyMetadata made, kms_.create_key(description));
+Result<KeyMetadata> KmsKeyControl::create_key(const NewKey& key, const KmsCall& call) {
+  COFFER_ASSIGN(KeyMetadata made, kms_.create_key(key, call.caller.account));
   COFFER_TRY(make_durable_());
   return made;
 }
 
-Result<KeyMetadata> KmsKeyControl::describe_key(std::string_view key) { return kms_.describe(key); }
+Result<KeyMetadata> KmsKeyControl::describe_key(std::string_view key, const KmsCall& call) {
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:DescribeKey", key, call));
+  return kms_.describe(allowed.arn);
+}
 
-Result<std::vector<KeyMetadata>> KmsKeyControl::list_keys() { return kms_.list_keys(); }
+Result<std::vector<KeyMetadata>> KmsKeyControl::list_keys(const KmsCall& call) {
+  return kms_.list_keys(call.caller.account);
+}
 
-Status KmsKeyControl::enable_key(std::string_view key) {
-  COFFER_ASSIGN(const KeyMetadata metadata, kms_.describe(key));
-  COFFER_TRY(kms_.enable(key));
-  // What the kernel could not write back while the key was disabled it still shows: now it reads what is stored.
-  users_.drop_pages(metadata.arn);
-  users_.release(metadata.arn);  // what waits for the key in the reseal queue goes on
+Status KmsKeyControl::update_description(std::string_view key, std::string_view description, const KmsCall& call) {
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:UpdateKeyDescription", key, call));
+  COFFER_TRY(kms_.set_description(allowed.arn, description));
   return make_durable_();
 }
 
-Status KmsKeyControl::disable_key(std::string_view key) {
-  return end_key(key, [&] { return kms_.disable(key); });
-}
-
-Status KmsKeyControl::rotate_key(std::string_view key) {
-  COFFER_TRY(kms_.rotate(key));
+Status KmsKeyControl::enable_key(std::string_view key, const KmsCall& call) {
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:EnableKey", key, call));
+  COFFER_TRY(kms_.enable(allowed.arn));
+  revive(allowed.arn);
   return make_durable_();
 }
 
-Result<KeyMetadata> KmsKeyControl::schedule_key_deletion(std::string_view key, int days) {
+Status KmsKeyControl::disable_key(std::string_view key, const KmsCall& call) {
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:DisableKey", key, call));
+  return end_key(allowed.arn, [&] { return kms_.disable(allowed.arn); });
+}
+
+Result<KeyMetadata> KmsKeyControl::schedule_key_deletion(std::string_view key, int days, const KmsCall& call) {
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:ScheduleKeyDeletion", key, call));
   Result<KeyMetadata> scheduled = Error{Code::kNotFound, ""};
-  COFFER_TRY(end_key(key, [&] {
-    scheduled = kms_.schedule_deletion(key, days);
+  COFFER_TRY(end_key(allowed.arn, [&] {
+    scheduled = kms_.schedule_deletion(allowed.arn, days);
     return scheduled.ok() ? Status() : Status(scheduled.error());
   }));
   return scheduled;
 }
 
-Result<KeyMetadata> KmsKeyControl::cancel_key_deletion(std::string_view key) {
-  COFFER_ASSIGN(KeyMetadata kept, kms_.cancel_deletion(key));
+Result<KeyMetadata> KmsKeyControl::cancel_key_deletion(std::string_view key, const KmsCall& call) {
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:CancelKeyDeletion", key, call));
+  COFFER_ASSIGN(KeyMetadata kept, kms_.cancel_deletion(allowed.arn));
   COFFER_TRY(make_durable_());
   return kept;
 }
 
+Result<ImportControl::Parameters> KmsKeyControl::parameters_for_import(std::string_view key, ImportWrapping wrapping,
+                                                                       int rsa_bits, const KmsCall& call) {
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:GetParametersForImport", key, call));
+  COFFER_ASSIGN(auto made, kms_.parameters_for_import(allowed.arn, wrapping, rsa_bits));
+  return Parameters{std::move(made.key_arn), std::move(made.public_key), std::move(made.token), made.valid_to_ns};
+}
+
+Result<KeyMetadata> KmsKeyControl::import_material(std::string_view key, BytesView token, BytesView wrapped_material,
+                                                   std::optional<std::int64_t> expires_ns, const KmsCall& call) {
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:ImportKeyMaterial", key, call));
+  COFFER_ASSIGN(KeyMetadata imported, kms_.import_material(allowed.arn, token, wrapped_material, expires_ns));
+  revive(allowed.arn);
+  COFFER_TRY(make_durable_());
+  return imported;
+}
+
+Result<KeyMetadata> KmsKeyControl::delete_imported_material(std::string_view key, const KmsCall& call) {
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:DeleteImportedKeyMaterial", key, call));
+  Result<KeyMetadata> dropped = Error{Code::kNotFound, ""};
+  COFFER_TRY(end_key(allowed.arn, [&] {
+    dropped = kms_.delete_imported_material(allowed.arn);
+    return dropped.ok() ? Status() : Status(dropped.error());
+  }));
+  return dropped;
+}
+
+Status KmsKeyControl::tend() {
+  for (const KeyMetadata& key : kms_.expired_materials())
+    COFFER_TRY(end_key(key.arn, [&] { return kms_.drop_expired_material(key.arn); }));
+  COFFER_ASSIGN(const bool turned, kms_.rotate_due());
+  COFFER_ASSIGN(const bool deleted, kms_.delete_expired());
+  return turned || deleted ? make_durable_() : Status();
+}
+
+// What the kernel could not write back while the key did not serve it still shows: now it reads what is stored.
+void KmsKeyControl::revive(const std::string& arn) {
+  users_.drop_pages(arn);
+  users_.release(arn);  // what waits for the key in the reseal queue goes on
+}
+
 // The order is the promise: what is dirty is sealed while the key still serves, memory is empty before the state
 // changes, and the kernel forgets once more what was read in between.
-Status KmsKeyControl::end_key(std::string_view key, const std::function<Status()>& switch_state) {
-  COFFER_ASSIGN(const KeyMetadata metadata, kms_.describe(key));
-  const std::string& arn = metadata.arn;
+Status KmsKeyControl::end_key(const std::string& arn, const std::function<Status()>& switch_state) {
   struct Hold {
     Hold(KeyUsers& users_in, const std::string& arn_in) : users(users_in), arn(arn_in) { users.hold(arn); }
     ~Hold() { users.release(arn); }
@@ -79,25 +125,106 @@ Status KmsKeyControl::end_key(std::string_view key, const std::function<Status()
   return make_durable_();
 }
 
-Status KmsAliasControl::create_alias(std::string_view name, std::string_view key) {
-  COFFER_TRY(kms_.create_alias(name, key));
+Status KmsAliasControl::create_alias(std::string_view name, std::string_view key, const KmsCall& call) {
+  if (!names_alias(key)) COFFER_TRY(kms_.authorize("kms:CreateAlias", key, call));
+  COFFER_TRY(kms_.create_alias(name, key, call.caller.account));
   return make_durable_();
 }
 
-Result<std::vector<KeyAlias>> KmsAliasControl::list_aliases() { return kms_.list_aliases(); }
+Status KmsAliasControl::update_alias(std::string_view name, std::string_view key, const KmsCall& call) {
+  if (!names_alias(key)) COFFER_TRY(kms_.authorize("kms:UpdateAlias", key, call));
+  COFFER_TRY(kms_.update_alias(name, key, call.caller.account));
+  return make_durable_();
+}
+
+Status KmsAliasControl::delete_alias(std::string_view name, const KmsCall& call) {
+  COFFER_TRY(kms_.delete_alias(name, call.caller.account));
+  return make_durable_();
+}
+
+Result<std::vector<KeyAlias>> KmsAliasControl::list_aliases(const KmsCall& call) {
+  return kms_.list_aliases(call.caller.account);
+}
+
+Status KmsTagControl::tag_key(std::string_view key, const std::vector<KeyTag>& tags, const KmsCall& call) {
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:TagResource", key, call));
+  COFFER_TRY(kms_.tag(allowed.arn, tags));
+  return make_durable_();
+}
+
+Status KmsTagControl::untag_key(std::string_view key, const std::vector<std::string>& names, const KmsCall& call) {
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:UntagResource", key, call));
+  COFFER_TRY(kms_.untag(allowed.arn, names));
+  return make_durable_();
+}
+
+Result<std::vector<KeyTag>> KmsTagControl::list_tags(std::string_view key, const KmsCall& call) {
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:ListResourceTags", key, call));
+  return kms_.list_tags(allowed.arn);
+}
+
+Status KmsRotationControl::enable_rotation(std::string_view key, std::int64_t days, const KmsCall& call) {
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:EnableKeyRotation", key, call));
+  COFFER_TRY(kms_.enable_rotation(allowed.arn, days));
+  return make_durable_();
+}
+
+Status KmsRotationControl::disable_rotation(std::string_view key, const KmsCall& call) {
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:DisableKeyRotation", key, call));
+  COFFER_TRY(kms_.disable_rotation(allowed.arn));
+  return make_durable_();
+}
+
+Result<KeyMetadata> KmsRotationControl::rotation_status(std::string_view key, const KmsCall& call) {
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:GetKeyRotationStatus", key, call));
+  return kms_.rotation_status(allowed.arn);
+}
+
+Result<RotationControl::Rotations> KmsRotationControl::list_rotations(std::string_view key, const KmsCall& call) {
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:ListKeyRotations", key, call));
+  COFFER_ASSIGN(auto rotations, kms_.list_rotations(allowed.arn));
+  return Rotations{allowed.arn, std::move(rotations)};
+}
+
+Result<KeyMetadata> KmsRotationControl::rotate_key(std::string_view key, const KmsCall& call) {
+  COFFER_ASSIGN(KeyMetadata allowed, kms_.authorize("kms:RotateKeyOnDemand", key, call));
+  COFFER_TRY(kms_.rotate(allowed.arn));
+  COFFER_TRY(make_durable_());
+  return allowed;
+}
 
 Result<DataKeyControl::Generated> KmsDataKeyControl::generate_data_key(std::string_view key, std::size_t size,
                                                                        const EncryptionContext& context,
-                                                                       const Principal& caller) {
-  COFFER_ASSIGN(LocalKms::WireDataKey made, kms_.generate_bytes(key, size, context, caller));
+                                                                       const KmsCall& call) {
+  COFFER_ASSIGN(LocalKms::WireDataKey made, kms_.generate_bytes(key, size, context, call));
   return Generated{std::move(made.plaintext), std::move(made.blob), std::move(made.key_arn),
                    std::move(made.material_id)};
 }
 
 Result<DataKeyControl::Decrypted> KmsDataKeyControl::decrypt(BytesView blob, const EncryptionContext& context,
-                                                             const Principal& caller, std::string_view expected_key) {
-  COFFER_ASSIGN(LocalKms::WireDecrypted opened, kms_.decrypt_bytes(blob, context, caller, expected_key));
+                                                             const KmsCall& call, std::string_view expected_key) {
+  COFFER_ASSIGN(LocalKms::WireDecrypted opened, kms_.decrypt_bytes(blob, context, call, expected_key));
   return Decrypted{std::move(opened.plaintext), std::move(opened.key_arn), std::move(opened.material_id)};
+}
+
+Result<DataKeyControl::Encrypted> KmsDataKeyControl::encrypt(std::string_view key, BytesView plaintext,
+                                                             const EncryptionContext& context, const KmsCall& call) {
+  COFFER_ASSIGN(LocalKms::WireEncrypted made, kms_.encrypt_bytes(key, plaintext, context, call));
+  return Encrypted{std::move(made.blob), std::move(made.key_arn), std::move(made.material_id)};
+}
+
+Result<DataKeyControl::ReEncrypted> KmsDataKeyControl::re_encrypt(const ReEncryption& request, const KmsCall& call) {
+  COFFER_ASSIGN(auto made, kms_.re_encrypt({request.blob, request.source_key, request.source_context,
+                                            request.destination_key, request.destination_context},
+                                           call));
+  auto& [blob, key_arn, material_id] = made.encrypted;
+  return ReEncrypted{{std::move(blob), std::move(key_arn), std::move(material_id)},
+                     std::move(made.source_key_arn),
+                     std::move(made.source_material_id)};
+}
+
+Result<SecretBytes> KmsDataKeyControl::random_bytes(std::size_t size, const KmsCall&) {
+  return kms_.random_bytes(size);
 }
 
 }  // namespace coffer

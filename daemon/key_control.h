@@ -41,23 +41,33 @@ class StoreKeyUsers final : public KeyUsers {
 };
 
 // The server's KMS keys. A key that stops serving takes everything readable under it along before the call returns.
-class KmsKeyControl final : public KeyControl {
+class KmsKeyControl final : public KeyControl, public ImportControl {
  public:
   // make_durable: a durable commit of everything answered so far.
   KmsKeyControl(LocalKms& kms, KeyUsers& users, std::function<Status()> make_durable)
       : kms_(kms), users_(users), make_durable_(std::move(make_durable)) {}
 
-  Result<KeyMetadata> create_key(std::string_view description) override;
-  Result<KeyMetadata> describe_key(std::string_view key) override;
-  Result<std::vector<KeyMetadata>> list_keys() override;
-  Status enable_key(std::string_view key) override;
-  Status disable_key(std::string_view key) override;
-  Status rotate_key(std::string_view key) override;
-  Result<KeyMetadata> schedule_key_deletion(std::string_view key, int days) override;
-  Result<KeyMetadata> cancel_key_deletion(std::string_view key) override;
+  Result<KeyMetadata> create_key(const NewKey& key, const KmsCall& call) override;
+  Result<KeyMetadata> describe_key(std::string_view key, const KmsCall& call) override;
+  Result<std::vector<KeyMetadata>> list_keys(const KmsCall& call) override;
+  Status update_description(std::string_view key, std::string_view description, const KmsCall& call) override;
+  Status enable_key(std::string_view key, const KmsCall& call) override;
+  Status disable_key(std::string_view key, const KmsCall& call) override;
+  Result<KeyMetadata> schedule_key_deletion(std::string_view key, int days, const KmsCall& call) override;
+  Result<KeyMetadata> cancel_key_deletion(std::string_view key, const KmsCall& call) override;
+
+  Result<Parameters> parameters_for_import(std::string_view key, ImportWrapping wrapping, int rsa_bits,
+                                           const KmsCall& call) override;
+  Result<KeyMetadata> import_material(std::string_view key, BytesView token, BytesView wrapped_material,
+                                      std::optional<std::int64_t> expires_ns, const KmsCall& call) override;
+  Result<KeyMetadata> delete_imported_material(std::string_view key, const KmsCall& call) override;
+
+  // What keys do by themselves when their time comes: expire, turn, be deleted. Durable when it returns.
+  Status tend();
 
  private:
-  Status end_key(std::string_view key, const std::function<Status()>& switch_state);
+  Status end_key(const std::string& arn, const std::function<Status()>& switch_state);
+  void revive(const std::string& arn);
 
   LocalKms& kms_;
   KeyUsers& users_;
@@ -68,8 +78,38 @@ class KmsAliasControl final : public AliasControl {
  public:
   KmsAliasControl(LocalKms& kms, std::function<Status()> make_durable)
       : kms_(kms), make_durable_(std::move(make_durable)) {}
-  Status create_alias(std::string_view name, std::string_view key) override;
-  Result<std::vector<KeyAlias>> list_aliases() override;
+  Status create_alias(std::string_view name, std::string_view key, const KmsCall& call) override;
+  Status update_alias(std::string_view name, std::string_view key, const KmsCall& call) override;
+  Status delete_alias(std::string_view name, const KmsCall& call) override;
+  Result<std::vector<KeyAlias>> list_aliases(const KmsCall& call) override;
+
+ private:
+  LocalKms& kms_;
+  const std::function<Status()> make_durable_;
+};
+
+class KmsTagControl final : public TagControl {
+ public:
+  KmsTagControl(LocalKms& kms, std::function<Status()> make_durable)
+      : kms_(kms), make_durable_(std::move(make_durable)) {}
+  Status tag_key(std::string_view key, const std::vector<KeyTag>& tags, const KmsCall& call) override;
+  Status untag_key(std::string_view key, const std::vector<std::string>& names, const KmsCall& call) override;
+  Result<std::vector<KeyTag>> list_tags(std::string_view key, const KmsCall& call) override;
+
+ private:
+  LocalKms& kms_;
+  const std::function<Status()> make_durable_;
+};
+
+class KmsRotationControl final : public RotationControl {
+ public:
+  KmsRotationControl(LocalKms& kms, std::function<Status()> make_durable)
+      : kms_(kms), make_durable_(std::move(make_durable)) {}
+  Status enable_rotation(std::string_view key, std::int64_t days, const KmsCall& call) override;
+  Status disable_rotation(std::string_view key, const KmsCall& call) override;
+  Result<KeyMetadata> rotation_status(std::string_view key, const KmsCall& call) override;
+  Result<Rotations> list_rotations(std::string_view key, const KmsCall& call) override;
+  Result<KeyMetadata> rotate_key(std::string_view key, const KmsCall& call) override;
 
  private:
   LocalKms& kms_;
@@ -80,9 +120,13 @@ class KmsDataKeyControl final : public DataKeyControl {
  public:
   explicit KmsDataKeyControl(LocalKms& kms) : kms_(kms) {}
   Result<Generated> generate_data_key(std::string_view key, std::size_t size, const EncryptionContext& context,
-                                      const Principal& caller) override;
-  Result<Decrypted> decrypt(BytesView blob, const EncryptionContext& context, const Principal& caller,
+                                      const KmsCall& call) override;
+  Result<Decrypted> decrypt(BytesView blob, const EncryptionContext& context, const KmsCall& call,
                             std::string_view expected_key) override;
+  Result<Encrypted> encrypt(std::string_view key, BytesView plaintext, const EncryptionContext& context,
+                            const KmsCall& call) override;
+  Result<ReEncrypted> re_encrypt(const ReEncryption& request, const KmsCall& call) override;
+  Result<SecretBytes> random_bytes(std::size_t size, const KmsCall& call) override;
   Result<std::map<std::string, std::uint64_t>> call_counts() override { return kms_.call_counts(); }
 
  private:

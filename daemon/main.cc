@@ -111,10 +111,13 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
   StoreKeyUsers key_users(*store, *opened->bucket_keys, *shell, log);
   KmsKeyControl keys(kms, key_users, make_durable);
   KmsAliasControl aliases(kms, make_durable);
+  KmsTagControl tags(kms, make_durable);
+  KmsRotationControl rotations(kms, make_durable);
   KmsDataKeyControl data_keys(kms);
   StoreUnlockControl unlock(opened->folder->disk(), *opened->catalog, *opened->keys, make_durable);
   StoreMountControl mount(*store, *opened->suite, {path, dir, socket->path()});
-  Server server(realm, {buckets, keys, aliases, data_keys, mount, unlock}, credentials, clock, log);
+  Server server(realm, {buckets, {keys, aliases, tags, rotations, keys, data_keys}, mount, unlock}, credentials, clock,
+                log);
   const auto handle = [&server](const HttpRequest& request) { return server.handle(request); };
   COFFER_ASSIGN(const auto on_socket, HttpServer::start(socket->fd(), handle, log));
   std::unique_ptr<HttpServer> on_loopback;
@@ -122,7 +125,7 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
     COFFER_ASSIGN(const int fd, listen_on_loopback(*options.listen_port));
     COFFER_ASSIGN(on_loopback, HttpServer::start(fd, handle, log));
   }
-  auto housekeeper = std::make_unique<Housekeeper>(*store, kms, log);
+  auto housekeeper = std::make_unique<Housekeeper>(*store, [&keys] { return keys.tend(); }, log);
 
   log(LogLevel::kInfo, "serving; " + opened->suite->describe());
   service::notify_ready("serving " + dir);

@@ -166,6 +166,7 @@ class Catalog final : public KmsRecords {
   Result<std::map<std::string, std::uint64_t>> load_call_counts() override;
   Status save_key(const KmsKeyRecord& record) override;
   Status save_alias(const KeyAlias& alias) override;
+  Status remove_alias(const AccountId& account, std::string_view name) override;
   Status save_call_counts(const std::map<std::string, std::uint64_t>& counts) override;
 
   // Whether every page and log frame of the database authenticates: verify_sealed_files() with what open() was given.

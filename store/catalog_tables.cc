@@ -43,13 +43,17 @@ CREATE TABLE reseal(
 
 CREATE TABLE kms_keys(
   key_id TEXT NOT NULL PRIMARY KEY, arn TEXT NOT NULL, account TEXT NOT NULL, description TEXT NOT NULL,
-  state INTEGER NOT NULL, manager INTEGER NOT NULL, created INTEGER NOT NULL, deletion INTEGER,
-  current_material TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  state INTEGER NOT NULL, manager INTEGER NOT NULL, origin INTEGER NOT NULL, created INTEGER NOT NULL,
+  deletion INTEGER, current_material TEXT NOT NULL, expires INTEGER, rotation_days INTEGER, next_rotation INTEGER)
+  STRICT, WITHOUT ROWID;
 CREATE TABLE kms_materials(
   key_id TEXT NOT NULL, position INTEGER NOT NULL, material_id TEXT NOT NULL, created INTEGER NOT NULL,
-  wrapped BLOB NOT NULL, PRIMARY KEY(key_id, position)) STRICT, WITHOUT ROWID;
+  rotation INTEGER NOT NULL, wrapped BLOB NOT NULL, mark BLOB NOT NULL, PRIMARY KEY(key_id, position)) STRICT, WITHOUT ROWID;
+CREATE TABLE kms_tags(
+  key_id TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(key_id, name)) STRICT, WITHOUT ROWID;
 CREATE TABLE kms_aliases(
-  name TEXT NOT NULL PRIMARY KEY, key_id TEXT NOT NULL, created INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  account TEXT NOT NULL, name TEXT NOT NULL, key_id TEXT NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL,
+  PRIMARY KEY(account, name)) STRICT, WITHOUT ROWID;
 CREATE TABLE kms_calls(operation TEXT NOT NULL PRIMARY KEY, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 )sql");
 }

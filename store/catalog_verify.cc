@@ -63,6 +63,8 @@ constexpr Check kTextChecks[] = {
     {"SELECT printf('%d', file) FROM garbage WHERE file < 1", "waits to be removed but is no data file"},
     {"SELECT DISTINCT m.key_id FROM kms_materials m LEFT JOIN kms_keys k ON k.key_id = m.key_id WHERE k.key_id IS NULL",
      "material of a KMS key that does not exist"},
+    {"SELECT DISTINCT t.key_id FROM kms_tags t LEFT JOIN kms_keys k ON k.key_id = t.key_id WHERE k.key_id IS NULL",
+     "tags of a KMS key that does not exist"},
     {"SELECT a.name FROM kms_aliases a LEFT JOIN kms_keys k ON k.key_id = a.key_id WHERE k.key_id IS NULL",
      "a KMS alias without its key"},
     {"SELECT k.key_id FROM kms_keys k WHERE EXISTS(SELECT 1 FROM kms_materials m WHERE m.key_id = k.key_id)"

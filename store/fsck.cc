@@ -23,6 +23,7 @@ bool is_damage(Code code) { return code == Code::kDamaged || code == Code::kInva
 
 bool key_refuses(Code code) {
   constexpr Code kRefusals[] = {Code::kKeyMissing,   Code::kKeyDisabled, Code::kKeyPendingDeletion, Code::kKeyDenied,
+                                Code::kKeyPendingImport,
                                 Code::kIncorrectKey, Code::kKmsAway,     Code::kUnsupported};
   return std::find(std::begin(kRefusals), std::end(kRefusals), code) != std::end(kRefusals);
 }

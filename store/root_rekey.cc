@@ -44,19 +44,24 @@ class NextDisk final : public Disk {
   Disk& below_;
 };
 
-// The KMS's keys for one who has the root: a disabled key is as good as any. Nothing is written.
+// The KMS's keys for one who has the root: one that is disabled, or whose material has expired and is still there, is as
+// good as any. Nothing is written.
 class EnabledKeys final : public KmsRecords {
  public:
   explicit EnabledKeys(KmsRecords& below) : below_(below) {}
   Result<std::vector<KmsKeyRecord>> load_keys() override {
     COFFER_ASSIGN(auto records, below_.load_keys());
-    for (auto& record : records) record.metadata.state = KeyState::kEnabled;
+    for (auto& record : records) {
+      record.metadata.state = KeyState::kEnabled;
+      record.metadata.expires_ns.reset();
+    }
     return records;
   }
   Result<std::vector<KeyAlias>> load_aliases() override { return below_.load_aliases(); }
   Result<std::map<std::string, std::uint64_t>> load_call_counts() override { return below_.load_call_counts(); }
   Status save_key(const KmsKeyRecord&) override { return read_only(); }
   Status save_alias(const KeyAlias&) override { return read_only(); }
+  Status remove_alias(const AccountId&, std::string_view) override { return read_only(); }
   Status save_call_counts(const std::map<std::string, std::uint64_t>&) override { return read_only(); }
 
  private:
@@ -225,6 +230,8 @@ class CatalogMove {
     const auto moved = keyring_.move_root(envelope, next_, owner_);
     // The KMS key is gone, and every way to the object with it: what is left of its envelope says nothing to anybody.
     if (!moved.ok() && moved.code() == Code::kKeyMissing) return to_bytes(encoded);
+    if (!moved.ok() && moved.code() == Code::kKeyPendingImport)
+      return Error{Code::kKeyPendingImport, moved.error().message + " Import its material again, and then call again"};
     if (!moved.ok()) return moved.error();
     return moved->encode();
   }
@@ -267,6 +274,7 @@ Status copy_kms(Catalog& from, Catalog& to, const AeadSuite& suite, const KeySch
   COFFER_ASSIGN(auto records, from.load_keys());
   for (auto& record : records) {
     for (auto& material : record.materials) {
+      if (material.wrapped.empty()) continue;  // imported, and gone
       COFFER_ASSIGN(material, move_material(suite, root, next_root, keys.store_id(), record.metadata.key_id, material));
     }
     COFFER_TRY(to.save_key(record));

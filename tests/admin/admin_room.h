@@ -17,7 +17,7 @@ struct AdminRoom {
         buckets(realm.account),
         kms(realm),
         credentials(Principal::root_of(realm.account)),
-        server(realm, {buckets, kms, kms, kms, mount, unlock}, credentials, clock,
+        server(realm, {buckets, kms.controls(), mount, unlock}, credentials, clock,
                [this](LogLevel, std::string_view line) { log_lines.emplace_back(line); }) {
     buckets.add("docs");
   }

@@ -122,12 +122,12 @@ TEST(CofferApi, CheckBucketSaysWhetherItsKeyCouldSealNow) {  // SEED-11
                                {"kms_key", "alias/k"},
                                {"kms_key_arn", key.arn},
                                {"usable", true}}));
-  ASSERT_TRUE(room.kms.disable_key(key.key_id).ok());
+  ASSERT_TRUE(room.kms.disable_key(key.key_id, {room.credentials.key().principal}).ok());
   auto refused = check(rule);
   EXPECT_EQ(refused["usable"], false);
   EXPECT_EQ(refused["code"], "KMS.DisabledException");
   EXPECT_EQ(refused["message"], key.arn + " is disabled.");
-  ASSERT_TRUE(room.kms.schedule_key_deletion(key.key_id, 7).ok());
+  ASSERT_TRUE(room.kms.schedule_key_deletion(key.key_id, 7, {room.credentials.key().principal}).ok());
   EXPECT_EQ(check(rule)["code"], "KMS.KMSInvalidStateException");
   refused = check({SseAlgorithm::kAwsKms, "no-such-key", false, {}});
   EXPECT_EQ(refused["code"], "KMS.NotFoundException");

@@ -106,51 +106,65 @@ class FakeBuckets final : public BucketControl {
 
 // A KMS whose ciphertext is the plaintext behind the key's id and the context: only its answers' shapes are of
 // interest.
-class FakeKms final : public KeyControl, public AliasControl, public DataKeyControl {
+class FakeKms final : public KeyControl,
+                      public AliasControl,
+                      public TagControl,
+                      public RotationControl,
+                      public ImportControl,
+                      public DataKeyControl {
  public:
   explicit FakeKms(Realm realm) : realm_(std::move(realm)) {}
 
-  Result<KeyMetadata> create_key(std::string_view description) override {
+  KmsControls controls() { return {*this, *this, *this, *this, *this, *this}; }
+
+  Result<KeyMetadata> create_key(const NewKey& made, const KmsCall& call) override {
     if (fail) return *fail;
     char id[37];
     std::snprintf(id, sizeof id, "%08x-1111-4222-8333-444455556666", next_++);
-    KeyMetadata key{id,
-                    kms_key_arn(realm_, id),
-                    realm_.account,
-                    std::string(description),
-                    KeyState::kEnabled,
-                    KeyManager::kCustomer,
-                    1'767'225'600'250'000'000,
-                    std::nullopt,
-                    std::string(64, 'a')};
+    const bool imported = made.origin == KeyOrigin::kExternal;
+    KeyMetadata key{.key_id = id,
+                    .arn = kms_key_arn({call.caller.account, realm_.region}, id),
+                    .account = call.caller.account,
+                    .description = made.description,
+                    .state = imported ? KeyState::kPendingImport : KeyState::kEnabled,
+                    .created_ns = kCreatedNs,
+                    .deletion_ns = {},
+                    .current_material_id = imported ? "" : std::string(64, 'a'),
+                    .origin = made.origin,
+                    .has_material = !imported};
     keys_.emplace(id, key);
+    tags_[id] = made.tags;
+    if (!imported) rotations_[id] = {{std::string(64, 'a'), kCreatedNs, RotationKind::kNone, true}};
     return key;
   }
-  Result<KeyMetadata> describe_key(std::string_view key) override {
-    if (fail) return *fail;
+  Result<KeyMetadata> create_key(std::string_view description) {
+    return create_key({.description = std::string(description)}, {Principal::root_of(realm_.account)});
+  }
+  Result<KeyMetadata> describe_key(std::string_view key, const KmsCall&) override {
     COFFER_ASSIGN(auto* found, resolve(key));
     return *found;
   }
-  Result<std::vector<KeyMetadata>> list_keys() override {
+  Result<std::vector<KeyMetadata>> list_keys(const KmsCall&) override { return list_keys(); }
+  Result<std::vector<KeyMetadata>> list_keys() {
     if (fail) return *fail;
     std::vector<KeyMetadata> all;
     for (const auto& [id, key] : keys_) all.push_back(key);
     return all;
   }
-  Status enable_key(std::string_view key) override { return set_state(key, KeyState::kEnabled); }
-  Status disable_key(std::string_view key) override { return set_state(key, KeyState::kDisabled); }
-  Status rotate_key(std::string_view key) override {
+  Status update_description(std::string_view key, std::string_view description, const KmsCall&) override {
     COFFER_ASSIGN(auto* found, resolve(key));
-    found->current_material_id = std::string(64, 'b');
+    found->description = description;
     return {};
   }
-  Result<KeyMetadata> schedule_key_deletion(std::string_view key, int days) override {
+  Status enable_key(std::string_view key, const KmsCall&) override { return set_state(key, KeyState::kEnabled); }
+  Status disable_key(std::string_view key, const KmsCall&) override { return set_state(key, KeyState::kDisabled); }
+  Result<KeyMetadata> schedule_key_deletion(std::string_view key, int days, const KmsCall&) override {
     COFFER_ASSIGN(auto* found, resolve(key));
     found->state = KeyState::kPendingDeletion;
     found->deletion_ns = found->created_ns + std::int64_t{days} * 86'400'000'000'000;
     return *found;
   }
-  Result<KeyMetadata> cancel_key_deletion(std::string_view key) override {
+  Result<KeyMetadata> cancel_key_deletion(std::string_view key, const KmsCall&) override {
     COFFER_ASSIGN(auto* found, resolve(key));
     if (found->state != KeyState::kPendingDeletion)
       return Error{Code::kKeyState, found->arn + " is not pending deletion."};
@@ -159,24 +173,118 @@ class FakeKms final : public KeyControl, public AliasControl, public DataKeyCont
     return *found;
   }
 
-  Status create_alias(std::string_view name, std::string_view key) override {
+  Status create_alias(std::string_view name, std::string_view key, const KmsCall& call) override {
     COFFER_ASSIGN(auto* found, resolve(key));
-    aliases_.push_back({std::string(name), found->key_id, 1'767'225'600'250'000'000});
+    aliases_.push_back({call.caller.account, std::string(name), found->key_id, kCreatedNs, kCreatedNs});
     return {};
   }
-  Result<std::vector<KeyAlias>> list_aliases() override { return aliases_; }
+  Status create_alias(std::string_view name, std::string_view key) {
+    return create_alias(name, key, {Principal::root_of(realm_.account)});
+  }
+  Status update_alias(std::string_view name, std::string_view key, const KmsCall&) override {
+    COFFER_ASSIGN(auto* found, resolve(key));
+    for (auto& alias : aliases_) {
+      if (alias.name != name) continue;
+      alias.target_key_id = found->key_id;
+      alias.updated_ns += 1'000'000'000;
+      return {};
+    }
+    return Error{Code::kKeyMissing, "Alias " + kms_alias_arn(realm_, name) + " is not found."};
+  }
+  Status delete_alias(std::string_view name, const KmsCall&) override {
+    if (std::erase_if(aliases_, [&](const auto& alias) { return alias.name == name; }) > 0) return {};
+    return Error{Code::kKeyMissing, "Alias " + kms_alias_arn(realm_, name) + " is not found."};
+  }
+  Result<std::vector<KeyAlias>> list_aliases(const KmsCall&) override { return aliases_; }
+
+  Status tag_key(std::string_view key, const std::vector<KeyTag>& tags, const KmsCall&) override {
+    COFFER_ASSIGN(auto* found, resolve(key));
+    auto& all = tags_[found->key_id];
+    all.insert(all.end(), tags.begin(), tags.end());
+    return {};
+  }
+  Status untag_key(std::string_view key, const std::vector<std::string>& names, const KmsCall&) override {
+    COFFER_ASSIGN(auto* found, resolve(key));
+    for (const auto& name : names)
+      std::erase_if(tags_[found->key_id], [&](const KeyTag& tag) { return tag.name == name; });
+    return {};
+  }
+  Result<std::vector<KeyTag>> list_tags(std::string_view key, const KmsCall&) override {
+    COFFER_ASSIGN(auto* found, resolve(key));
+    return tags_[found->key_id];
+  }
+
+  Status enable_rotation(std::string_view key, std::int64_t days, const KmsCall&) override {
+    COFFER_ASSIGN(auto* found, resolve(key));
+    found->rotation_days = days;
+    found->next_rotation_ns = kCreatedNs + days * 86'400'000'000'000;
+    return {};
+  }
+  Status disable_rotation(std::string_view key, const KmsCall&) override {
+    COFFER_ASSIGN(auto* found, resolve(key));
+    found->rotation_days.reset();
+    found->next_rotation_ns.reset();
+    return {};
+  }
+  Result<KeyMetadata> rotation_status(std::string_view key, const KmsCall& call) override {
+    return describe_key(key, call);
+  }
+  Result<Rotations> list_rotations(std::string_view key, const KmsCall&) override {
+    COFFER_ASSIGN(auto* found, resolve(key));
+    return Rotations{found->arn, rotations_[found->key_id]};
+  }
+  Result<KeyMetadata> rotate_key(std::string_view key, const KmsCall&) override {
+    COFFER_ASSIGN(auto* found, resolve(key));
+    auto& all = rotations_[found->key_id];
+    all.back().current = false;
+    all.push_back({std::string(64, static_cast<char>('a' + all.size())), kCreatedNs, RotationKind::kOnDemand, true});
+    found->current_material_id = all.back().material_id;
+    return *found;
+  }
+
+  Result<Parameters> parameters_for_import(std::string_view key, ImportWrapping wrapping, int rsa_bits,
+                                           const KmsCall&) override {
+    COFFER_ASSIGN(auto* found, resolve(key));
+    asked_for = {wrapping, rsa_bits};
+    return Parameters{found->arn, {1, 2, 3}, {4, 5, 6}, kCreatedNs};
+  }
+  Result<KeyMetadata> import_material(std::string_view key, BytesView token, BytesView wrapped,
+                                      std::optional<std::int64_t> expires_ns, const KmsCall&) override {
+    COFFER_ASSIGN(auto* found, resolve(key));
+    if (to_bytes(token) != Bytes{4, 5, 6}) return Error{Code::kInvalidImportToken, "not mine"};
+    if (wrapped.empty()) return Error{Code::kInvalidCiphertext, ""};
+    found->state = KeyState::kEnabled;
+    found->has_material = true;
+    found->current_material_id = std::string(64, 'e');
+    found->expires_ns = expires_ns;
+    return *found;
+  }
+  Result<KeyMetadata> delete_imported_material(std::string_view key, const KmsCall&) override {
+    COFFER_ASSIGN(auto* found, resolve(key));
+    found->state = KeyState::kPendingImport;
+    found->has_material = false;
+    found->expires_ns.reset();
+    return *found;
+  }
 
   Result<Generated> generate_data_key(std::string_view key, std::size_t size, const EncryptionContext& context,
-                                      const Principal&) override {
+                                      const KmsCall& call) override {
     COFFER_ASSIGN(auto* found, usable(key));
+    if (call.dry_run) return dry_run();
     ++calls["GenerateDataKey"];
     Generated out{SecretBytes(size), {}, found->arn, found->current_material_id};
     for (auto& byte : out.plaintext.span()) byte = 0x5a;
-    const auto blob = found->key_id + printed(context) + std::string(as_text(out.plaintext.view()));
-    out.blob = to_bytes(as_bytes(blob));
+    out.blob = sealed(*found, out.plaintext.view(), context);
     return out;
   }
-  Result<Decrypted> decrypt(BytesView blob, const EncryptionContext& context, const Principal&,
+  Result<Encrypted> encrypt(std::string_view key, BytesView plaintext, const EncryptionContext& context,
+                            const KmsCall& call) override {
+    COFFER_ASSIGN(auto* found, usable(key));
+    if (call.dry_run) return dry_run();
+    ++calls["Encrypt"];
+    return Encrypted{sealed(*found, plaintext, context), found->arn, found->current_material_id};
+  }
+  Result<Decrypted> decrypt(BytesView blob, const EncryptionContext& context, const KmsCall& call,
                             std::string_view expected_key) override {
     const auto text = std::string(as_text(blob));
     if (text.size() < 36 || !keys_.contains(text.substr(0, 36))) return Error{Code::kInvalidCiphertext, ""};
@@ -189,15 +297,33 @@ class FakeKms final : public KeyControl, public AliasControl, public DataKeyCont
     }
     const auto bound = found->key_id + printed(context);
     if (!text.starts_with(bound)) return Error{Code::kInvalidCiphertext, ""};
+    if (call.dry_run) return dry_run();
     ++calls["Decrypt"];
     return Decrypted{SecretBytes(as_bytes(text.substr(bound.size()))), found->arn, found->current_material_id};
   }
+  Result<ReEncrypted> re_encrypt(const ReEncryption& request, const KmsCall& call) override {
+    COFFER_ASSIGN(auto opened, decrypt(request.blob, request.source_context, {call.caller}, request.source_key));
+    COFFER_ASSIGN(auto encrypted,
+                  encrypt(request.destination_key, opened.plaintext.view(), request.destination_context, call));
+    return ReEncrypted{std::move(encrypted), opened.key_arn, opened.material_id};
+  }
+  Result<SecretBytes> random_bytes(std::size_t size, const KmsCall&) override {
+    SecretBytes out(size);
+    for (auto& byte : out.span()) byte = 0x21;
+    return out;
+  }
   Result<std::map<std::string, std::uint64_t>> call_counts() override { return calls; }
 
+  std::pair<ImportWrapping, int> asked_for{};
   std::optional<Error> fail;
   std::map<std::string, std::uint64_t> calls;
 
  private:
+  static constexpr std::int64_t kCreatedNs = 1'767'225'600'250'000'000;
+  static Error dry_run() { return {Code::kDryRun, "The request would have succeeded, but the DryRun option is set."}; }
+  static Bytes sealed(const KeyMetadata& key, BytesView plaintext, const EncryptionContext& context) {
+    return to_bytes(as_bytes(key.key_id + printed(context) + std::string(as_text(plaintext))));
+  }
   static std::string printed(const EncryptionContext& context) {
     std::string out = "|";
     for (const auto& [name, value] : context) out += name + "=" + value + "|";
@@ -226,6 +352,7 @@ class FakeKms final : public KeyControl, public AliasControl, public DataKeyCont
     if (key->state == KeyState::kDisabled) return Error{Code::kKeyDisabled, key->arn + " is disabled."};
     if (key->state == KeyState::kPendingDeletion)
       return Error{Code::kKeyPendingDeletion, key->arn + " is pending deletion."};
+    if (key->state == KeyState::kPendingImport) return Error{Code::kKeyPendingImport, key->arn + " is pending import."};
     return key;
   }
   Status set_state(std::string_view name, KeyState state) {
@@ -237,6 +364,8 @@ class FakeKms final : public KeyControl, public AliasControl, public DataKeyCont
   Realm realm_;
   std::map<std::string, KeyMetadata> keys_;
   std::vector<KeyAlias> aliases_;
+  std::map<std::string, std::vector<KeyTag>> tags_;
+  std::map<std::string, std::vector<KeyRotation>> rotations_;
   unsigned next_ = 1;
 };
 

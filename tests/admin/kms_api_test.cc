@@ -148,7 +148,7 @@ TEST(KmsApi, RotationNamesTheKey) {  // KMS-41
   const auto id = make_key(room);
   const auto rotated =
       body_of(room.kms_call("RotateKeyOnDemand", "{\"KeyId\":\"arn:aws:kms:us-east-1:000000000000:key/" + id + "\"}"));
-  EXPECT_EQ(rotated, (json{{"KeyId", id}}));
+  EXPECT_EQ(rotated, (json{{"KeyId", "arn:aws:kms:us-east-1:000000000000:key/" + id}}));
   EXPECT_EQ(body_of(room.kms_call("DescribeKey", "{\"KeyId\":\"" + id + "\"}"))["KeyMetadata"]["CurrentKeyMaterialId"],
             std::string(64, 'b'));
 }
@@ -249,17 +249,241 @@ TEST(KmsApi, ValuesOutOfBoundsAreRefusedInKmssWords) {  // KMS-22
   EXPECT_TRUE(room.kms.calls.empty());
 }
 
+TEST(KmsApi, EveryConstraintThatDoesNotHoldIsNamed) {  // KMS-22
+  AdminRoom room;
+  expect_error(room.kms_call("GetParametersForImport", "{}"), "ValidationException",
+               "3 validation errors detected: Value null at 'keyId' failed to satisfy constraint: Member must not be "
+               "null; Value null at 'wrappingAlgorithm' failed to satisfy constraint: Member must not be null; Value "
+               "null at 'wrappingKeySpec' failed to satisfy constraint: Member must not be null");
+  expect_error(
+      room.kms_call("CreateKey", "{\"Tags\":[{\"TagKey\":\"a\",\"TagValue\":\"b\"},{\"TagKey\":\"\",\"TagValue\":\"" +
+                                     std::string(257, 'v') + "\"}]}"),
+      "ValidationException",
+      "2 validation errors detected: Value '' at 'tags.2.member.tagKey' failed to satisfy constraint: Member "
+      "must have length greater than or equal to 1; Value '" +
+          std::string(257, 'v') +
+          "' at 'tags.2.member.tagValue' failed to satisfy constraint: Member must have length less than or "
+          "equal to 256");
+  expect_error(room.kms_call("CreateKey", "{\"KeyUsage\":\"RANDOM\"}"), "ValidationException",
+               "1 validation error detected: Value 'RANDOM' at 'keyUsage' failed to satisfy constraint: Member must "
+               "satisfy enum value set: [SIGN_VERIFY, ENCRYPT_DECRYPT, GENERATE_VERIFY_MAC, KEY_AGREEMENT]");
+}
+
+TEST(KmsApi, APlaintextIsNeverShownInAMessage) {
+  AdminRoom room;
+  const auto id = make_key(room);
+  expect_error(
+      room.kms_call("Encrypt", "{\"KeyId\":\"" + id + "\",\"Plaintext\":\"" + base64(Bytes(4097, 1)) + "\"}"),
+      "ValidationException",
+      "1 validation error detected: Value at 'plaintext' failed to satisfy constraint: Member must have length "
+      "less than or equal to 4096");
+}
+
+TEST(KmsApi, EncryptDecryptAndReEncryptGoTogether) {  // KMS-06
+  AdminRoom room;
+  const auto id = make_key(room), other = make_key(room);
+  const auto arn = "arn:aws:kms:us-east-1:000000000000:key/";
+  const auto sealed = body_of(room.kms_call(
+      "Encrypt", "{\"KeyId\":\"" + id + "\",\"Plaintext\":\"c2VjcmV0\",\"EncryptionContext\":{\"a\":\"b\"}}"));
+  EXPECT_EQ(sealed["KeyId"], arn + id);
+  EXPECT_EQ(sealed["EncryptionAlgorithm"], "SYMMETRIC_DEFAULT");
+  EXPECT_EQ(sealed.size(), 3U);
+  const std::string blob = sealed["CiphertextBlob"];
+  const auto moved = body_of(room.kms_call(
+      "ReEncrypt", "{\"CiphertextBlob\":\"" + blob + "\",\"DestinationKeyId\":\"" + other +
+                       "\",\"SourceEncryptionContext\":{\"a\":\"b\"},\"DestinationEncryptionContext\":{\"c\":\"d\"}}"));
+  EXPECT_EQ(moved["SourceKeyId"], arn + id);
+  EXPECT_EQ(moved["KeyId"], arn + other);
+  EXPECT_EQ(moved["SourceEncryptionAlgorithm"], "SYMMETRIC_DEFAULT");
+  EXPECT_EQ(moved["DestinationEncryptionAlgorithm"], "SYMMETRIC_DEFAULT");
+  EXPECT_EQ(moved["SourceKeyMaterialId"], std::string(64, 'a'));
+  EXPECT_EQ(moved["DestinationKeyMaterialId"], std::string(64, 'a'));
+  const std::string moved_blob = moved["CiphertextBlob"];
+  const auto opened = body_of(
+      room.kms_call("Decrypt", "{\"CiphertextBlob\":\"" + moved_blob + "\",\"EncryptionContext\":{\"c\":\"d\"}}"));
+  EXPECT_EQ(opened["Plaintext"], "c2VjcmV0");
+  expect_error(room.kms_call("ReEncrypt", "{\"CiphertextBlob\":\"" + blob + "\",\"DestinationKeyId\":\"" + other +
+                                              "\",\"SourceKeyId\":\"" + other + "\"}"),
+               "IncorrectKeyException",
+               "The key ID in the request does not identify a CMK that can perform this operation.");
+}
+
+TEST(KmsApi, ADryRunSaysWhatWouldHaveHappened) {  // KMS-21
+  AdminRoom room;
+  const auto id = make_key(room);
+  const std::string message = "The request would have succeeded, but the DryRun option is set.";
+  const std::string key = "\"KeyId\":\"" + id + "\",\"DryRun\":true";
+  expect_error(room.kms_call("GenerateDataKey", "{" + key + ",\"KeySpec\":\"AES_256\"}"), "DryRunOperationException",
+               message);
+  expect_error(room.kms_call("GenerateDataKeyWithoutPlaintext", "{" + key + ",\"KeySpec\":\"AES_256\"}"),
+               "DryRunOperationException", message);
+  expect_error(room.kms_call("Encrypt", "{" + key + ",\"Plaintext\":\"AAAA\"}"), "DryRunOperationException", message);
+  EXPECT_TRUE(room.kms.calls.empty());
+}
+
+TEST(KmsApi, RandomBytesAreBase64OfTheNumberAskedFor) {  // KMS-06
+  AdminRoom room;
+  const auto response = room.kms_call("GenerateRandom", "{\"NumberOfBytes\":12}");
+  EXPECT_EQ(unbase64(body_of(response)["Plaintext"].get<std::string>())->size(), 12U) << response.body;
+  EXPECT_EQ(body_of(response).size(), 1U);
+  expect_error(room.kms_call("GenerateRandom", "{}"), "ValidationException", "NumberOfBytes is required.");
+  expect_error(room.kms_call("GenerateRandom", "{\"NumberOfBytes\":1025}"), "ValidationException",
+               "1 validation error detected: Value '1025' at 'numberOfBytes' failed to satisfy constraint: Member must "
+               "have value less than or equal to 1024");
+}
+
+TEST(KmsApi, AliasesAreUpdatedAndDeleted) {  // KMS-06, KMS-13
+  AdminRoom room;
+  const auto one = make_key(room), other = make_key(room);
+  ASSERT_EQ(room.kms_call("CreateAlias", "{\"AliasName\":\"alias/a\",\"TargetKeyId\":\"" + one + "\"}").status, 200);
+  const auto updated = room.kms_call("UpdateAlias", "{\"AliasName\":\"alias/a\",\"TargetKeyId\":\"" + other + "\"}");
+  EXPECT_EQ(updated.status, 200);
+  EXPECT_EQ(updated.body, "");
+  const auto alias = body_of(room.kms_call("ListAliases", "{}"))["Aliases"][0];
+  EXPECT_EQ(alias["TargetKeyId"], other);
+  EXPECT_EQ(alias["CreationDate"], 1767225600.25);
+  EXPECT_EQ(alias["LastUpdatedDate"], 1767225601.25);
+  EXPECT_EQ(room.kms_call("DeleteAlias", "{\"AliasName\":\"alias/a\"}").body, "");
+  expect_error(room.kms_call("DeleteAlias", "{\"AliasName\":\"alias/a\"}"), "NotFoundException",
+               "Alias arn:aws:kms:us-east-1:000000000000:alias/a is not found.");
+}
+
+TEST(KmsApi, DescriptionsAndTagsCanBeChanged) {  // KMS-06
+  AdminRoom room;
+  const std::string id =
+      body_of(room.kms_call("CreateKey", "{\"Tags\":[{\"TagKey\":\"b\",\"TagValue\":\"1\"}]}"))["KeyMetadata"]["KeyId"];
+  const std::string key = "\"KeyId\":\"" + id + "\"";
+  EXPECT_EQ(room.kms_call("UpdateKeyDescription", "{" + key + ",\"Description\":\"new\"}").body, "");
+  EXPECT_EQ(body_of(room.kms_call("DescribeKey", "{" + key + "}"))["KeyMetadata"]["Description"], "new");
+  EXPECT_EQ(room.kms_call("TagResource", "{" + key + ",\"Tags\":[{\"TagKey\":\"a\",\"TagValue\":\"\"}]}").body, "");
+  EXPECT_EQ(body_of(room.kms_call("ListResourceTags", "{" + key + "}")),
+            json::parse(R"({"Tags":[{"TagKey":"a","TagValue":""},{"TagKey":"b","TagValue":"1"}],"Truncated":false})"));
+  const auto page = body_of(room.kms_call("ListResourceTags", "{" + key + ",\"Limit\":1}"));
+  EXPECT_EQ(page["Truncated"], true);
+  EXPECT_EQ(body_of(room.kms_call("ListResourceTags",
+                                  "{" + key + ",\"Marker\":\"" + page["NextMarker"].get<std::string>() + "\"}"))["Tags"]
+                .size(),
+            1U);
+  EXPECT_EQ(room.kms_call("UntagResource", "{" + key + ",\"TagKeys\":[\"a\",\"b\"]}").body, "");
+  EXPECT_TRUE(body_of(room.kms_call("ListResourceTags", "{" + key + "}"))["Tags"].empty());
+  room.kms.fail = Error{Code::kInvalidTag, "Duplicate tag keys"};
+  expect_error(room.kms_call("TagResource", "{" + key + ",\"Tags\":[]}"), "TagException", "Duplicate tag keys");
+}
+
+TEST(KmsApi, RotationIsTurnedOnShownAndTurnedOff) {  // KMS-06, KMS-40, KMS-41
+  AdminRoom room;
+  const auto id = make_key(room);
+  const auto arn = "arn:aws:kms:us-east-1:000000000000:key/" + id;
+  const std::string key = "{\"KeyId\":\"" + id + "\"}";
+  EXPECT_EQ(body_of(room.kms_call("GetKeyRotationStatus", key)), (json{{"KeyId", arn}, {"KeyRotationEnabled", false}}));
+  EXPECT_EQ(room.kms_call("EnableKeyRotation", key).body, "");
+  EXPECT_EQ(body_of(room.kms_call("GetKeyRotationStatus", key)), (json{{"KeyId", arn},
+                                                                       {"KeyRotationEnabled", true},
+                                                                       {"RotationPeriodInDays", 365},
+                                                                       {"NextRotationDate", 1798761600.25}}));
+  EXPECT_EQ(room.kms_call("DisableKeyRotation", key).body, "");
+  EXPECT_EQ(body_of(room.kms_call("GetKeyRotationStatus", key))["KeyRotationEnabled"], false);
+  expect_error(room.kms_call("EnableKeyRotation", "{\"KeyId\":\"" + id + "\",\"RotationPeriodInDays\":89}"),
+               "ValidationException",
+               "1 validation error detected: Value '89' at 'rotationPeriodInDays' failed to satisfy constraint: Member "
+               "must have value greater than or equal to 90");
+}
+
+TEST(KmsApi, RotationsAreListedInTheirOrderAndInPages) {  // KMS-06
+  AdminRoom room;
+  const auto id = make_key(room);
+  const auto arn = "arn:aws:kms:us-east-1:000000000000:key/" + id;
+  const std::string key = "\"KeyId\":\"" + id + "\"";
+  for (int i = 0; i < 11; ++i) room.kms_call("RotateKeyOnDemand", "{" + key + "}");
+  std::vector<std::string> seen;
+  std::string marker;
+  for (int page = 0; page < 10; ++page) {
+    const auto listed =
+        body_of(room.kms_call("ListKeyRotations", "{" + key + ",\"Limit\":5" +
+                                                      (marker.empty() ? "" : ",\"Marker\":\"" + marker + "\"") + "}"));
+    for (const auto& rotation : listed["Rotations"]) {
+      seen.push_back(rotation["KeyMaterialId"]);
+      EXPECT_EQ(rotation["KeyId"], arn);
+      EXPECT_EQ(rotation["RotationType"], "ON_DEMAND");
+      EXPECT_EQ(rotation["RotationDate"], 1767225600.25);
+    }
+    if (!listed["Truncated"]) break;
+    marker = listed["NextMarker"];
+  }
+  ASSERT_EQ(seen.size(), 11U);
+  for (std::size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i][0], static_cast<char>('b' + i));
+  const auto all = body_of(
+      room.kms_call("ListKeyRotations", "{" + key + ",\"IncludeKeyMaterial\":\"ALL_KEY_MATERIAL\"}"))["Rotations"];
+  ASSERT_EQ(all.size(), 12U);
+  EXPECT_EQ(all[0],
+            (json{{"KeyId", arn}, {"KeyMaterialId", std::string(64, 'a')}, {"KeyMaterialState", "NON_CURRENT"}}));
+  EXPECT_EQ(all[11]["KeyMaterialState"], "CURRENT");
+}
+
+TEST(KmsApi, KeyMaterialIsImportedShownAndDeleted) {  // KMS-17
+  AdminRoom room;
+  const auto made = body_of(room.kms_call("CreateKey", "{\"Origin\":\"EXTERNAL\"}"))["KeyMetadata"];
+  const std::string id = made["KeyId"], arn = made["Arn"], key = "\"KeyId\":\"" + id + "\"";
+  EXPECT_EQ(made["KeyState"], "PendingImport");
+  EXPECT_EQ(made["Enabled"], false);
+  EXPECT_EQ(made["Origin"], "EXTERNAL");
+  EXPECT_FALSE(made.contains("CurrentKeyMaterialId"));
+  EXPECT_FALSE(made.contains("ExpirationModel"));
+  expect_error(room.kms_call("Encrypt", "{" + key + ",\"Plaintext\":\"AAAA\"}"), "KMSInvalidStateException",
+               arn + " is pending import.");
+  const auto parameters = body_of(room.kms_call(
+      "GetParametersForImport",
+      "{" + key + ",\"WrappingAlgorithm\":\"RSA_AES_KEY_WRAP_SHA_256\",\"WrappingKeySpec\":\"RSA_4096\"}"));
+  EXPECT_EQ(
+      parameters,
+      (json{{"KeyId", arn}, {"ImportToken", "BAUG"}, {"PublicKey", "AQID"}, {"ParametersValidTo", 1767225600.25}}));
+  EXPECT_EQ(room.kms.asked_for, std::pair(ImportWrapping::kAesKeyWrapSha256, 4096));
+
+  const auto import = [&](const std::string& rest, const std::string& token = "BAUG") {
+    return room.kms_call("ImportKeyMaterial", "{" + key + ",\"ImportToken\":\"" + token +
+                                                  "\",\"EncryptedKeyMaterial\":\"AAAA\"" + rest + "}");
+  };
+  expect_error(import(""), "ValidationException",
+               "A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES");
+  expect_error(import(",\"ExpirationModel\":\"KEY_MATERIAL_DOES_NOT_EXPIRE\"", "AAAA"), "InvalidImportTokenException",
+               "not mine");
+  EXPECT_EQ(body_of(import(",\"ValidTo\":1798761600.5")),
+            (json{{"KeyId", arn}, {"KeyMaterialId", std::string(64, 'e')}}));
+  const auto expiring = body_of(room.kms_call("DescribeKey", "{" + key + "}"))["KeyMetadata"];
+  EXPECT_EQ(expiring["ExpirationModel"], "KEY_MATERIAL_EXPIRES");
+  EXPECT_EQ(expiring["ValidTo"], 1798761600.5);
+  EXPECT_EQ(expiring["KeyState"], "Enabled");
+  ASSERT_EQ(import(",\"ExpirationModel\":\"KEY_MATERIAL_DOES_NOT_EXPIRE\"").status, 200);
+  const auto lasting = body_of(room.kms_call("DescribeKey", "{" + key + "}"))["KeyMetadata"];
+  EXPECT_EQ(lasting["ExpirationModel"], "KEY_MATERIAL_DOES_NOT_EXPIRE");
+  EXPECT_FALSE(lasting.contains("ValidTo"));
+
+  expect_error(
+      room.kms_call("DeleteImportedKeyMaterial", "{" + key + ",\"KeyMaterialId\":\"" + std::string(64, 'f') + "\"}"),
+      "NotFoundException", "The key has no key material of this KeyMaterialId");
+  EXPECT_EQ(body_of(room.kms_call("DeleteImportedKeyMaterial", "{" + key + "}")),
+            (json{{"KeyId", arn}, {"KeyMaterialId", std::string(64, 'e')}}));
+  const auto gone = body_of(room.kms_call("DescribeKey", "{" + key + "}"))["KeyMetadata"];
+  EXPECT_EQ(gone["KeyState"], "PendingImport");
+  EXPECT_EQ(gone["CurrentKeyMaterialId"], std::string(64, 'e'));
+  EXPECT_FALSE(gone.contains("ExpirationModel"));
+}
+
 TEST(KmsApi, WhatItDoesNotDoIsRefusedAndNotPassedOver) {
   AdminRoom room;
   const auto id = make_key(room);
   for (const auto& [operation, body] : std::vector<std::pair<std::string, std::string>>{
            {"CreateKey", "{\"KeySpec\":\"RSA_2048\"}"},
            {"CreateKey", "{\"KeyUsage\":\"SIGN_VERIFY\"}"},
-           {"CreateKey", "{\"Origin\":\"EXTERNAL\"}"},
+           {"CreateKey", "{\"Origin\":\"AWS_CLOUDHSM\"}"},
            {"CreateKey", "{\"MultiRegion\":true}"},
            {"CreateKey", "{\"Policy\":\"{}\"}"},
-           {"CreateKey", "{\"Tags\":[{\"TagKey\":\"a\",\"TagValue\":\"b\"}]}"},
-           {"GenerateDataKey", "{\"KeyId\":\"" + id + "\",\"KeySpec\":\"AES_256\",\"DryRun\":true}"},
+           {"GetParametersForImport",
+            "{\"KeyId\":\"" + id + "\",\"WrappingAlgorithm\":\"RSAES_PKCS1_V1_5\",\"WrappingKeySpec\":\"RSA_2048\"}"},
+           {"GetParametersForImport",
+            "{\"KeyId\":\"" + id + "\",\"WrappingAlgorithm\":\"RSAES_OAEP_SHA_256\",\"WrappingKeySpec\":\"SM2\"}"},
+           {"Encrypt",
+            "{\"KeyId\":\"" + id + "\",\"Plaintext\":\"AAAA\",\"EncryptionAlgorithm\":\"RSAES_OAEP_SHA_1\"}"},
            {"GenerateDataKey", "{\"KeyId\":\"" + id + "\",\"KeySpec\":\"AES_256\",\"GrantTokens\":[\"t\"]}"},
            {"Decrypt", "{\"CiphertextBlob\":\"AAAA\",\"EncryptionAlgorithm\":\"RSAES_OAEP_SHA_1\"}"}}) {
     const auto response = room.kms_call(operation, body);

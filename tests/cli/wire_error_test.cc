@@ -33,6 +33,7 @@ TEST(WireError, WhatIsDeniedOrWithoutItsKeyIsFour) {
   EXPECT_EQ(kms_exit("AccessDeniedException", ""), 4);
   EXPECT_EQ(kms_exit("DisabledException", "arn is disabled."), 4);
   EXPECT_EQ(kms_exit("KMSInvalidStateException", "arn is pending deletion."), 4);
+  EXPECT_EQ(kms_exit("KMSInvalidStateException", "arn is pending import."), 4);
 }
 
 TEST(WireError, AnyOtherRefusalIsOne) {

@@ -167,19 +167,19 @@ TEST_F(LocalKmsTest, TheDeletionWindowIsSevenToThirtyDays) {
 
 TEST_F(LocalKmsTest, RotationAddsMaterialAndOldBlobsStayReadable) {  // KMS-40
   const std::string arn = make_key();
-  const auto before = kms->generate_bytes(arn, 32, context, owner);
+  const auto before = kms->generate_bytes(arn, 32, context, {owner});
   ASSERT_TRUE(kms->rotate(arn).ok());
   reopen();
-  const auto after = kms->generate_bytes(arn, 32, context, owner);
+  const auto after = kms->generate_bytes(arn, 32, context, {owner});
   EXPECT_NE(before->material_id, after->material_id);
   EXPECT_EQ(kms->describe(arn)->current_material_id, after->material_id);
-  EXPECT_EQ(kms->decrypt_bytes(before->blob, context, owner, "")->material_id, before->material_id);
-  EXPECT_EQ(kms->decrypt_bytes(after->blob, context, owner, "")->material_id, after->material_id);
+  EXPECT_EQ(kms->decrypt_bytes(before->blob, context, {owner}, "")->material_id, before->material_id);
+  EXPECT_EQ(kms->decrypt_bytes(after->blob, context, {owner}, "")->material_id, after->material_id);
 }
 
 TEST_F(LocalKmsTest, TwentyFiveRotationsAndNoMore) {  // KMS-25
   const std::string arn = make_key();
-  for (std::size_t i = 1; i < kKeyMaterialsMax; ++i) ASSERT_TRUE(kms->rotate(arn).ok());
+  for (std::size_t i = 0; i < kOnDemandRotationsMax; ++i) ASSERT_TRUE(kms->rotate(arn).ok());
   expect_error(kms->rotate(arn), Code::kLimit,
                "The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be "
                "performed for this key: " +
@@ -189,28 +189,28 @@ TEST_F(LocalKmsTest, TwentyFiveRotationsAndNoMore) {  // KMS-25
 TEST_F(LocalKmsTest, TheWireMakesAnyLengthUpTo1024) {
   const std::string arn = make_key();
   for (std::size_t size : {1U, 16U, 32U, 1024U}) {
-    const auto made = kms->generate_bytes(arn, size, context, owner);
+    const auto made = kms->generate_bytes(arn, size, context, {owner});
     ASSERT_TRUE(made.ok());
-    const auto opened = kms->decrypt_bytes(made->blob, context, owner, "");
+    const auto opened = kms->decrypt_bytes(made->blob, context, {owner}, "");
     ASSERT_TRUE(opened.ok());
     EXPECT_EQ(to_bytes(opened->plaintext.view()), to_bytes(made->plaintext.view()));
     EXPECT_EQ(opened->key_arn, arn);
     if (size == 32) continue;
     EXPECT_EQ(kms->decrypt(made->blob, context, owner).code(), Code::kInvalidCiphertext);
   }
-  expect_error(kms->generate_bytes(arn, 1025, context, owner), Code::kInvalidArgument,
+  expect_error(kms->generate_bytes(arn, 1025, context, {owner}), Code::kInvalidArgument,
                "1 validation error detected: Value '1025' at 'numberOfBytes' failed to satisfy constraint: Member must "
                "have value less than or equal to 1024");
-  EXPECT_EQ(kms->generate_bytes(arn, 0, context, owner).code(), Code::kInvalidArgument);
+  EXPECT_EQ(kms->generate_bytes(arn, 0, context, {owner}).code(), Code::kInvalidArgument);
 }
 
 TEST_F(LocalKmsTest, DecryptUnderANamedKeyRefusesAnothersBlob) {
   const std::string arn = make_key(), other = make_key();
-  const auto made = kms->generate_bytes(arn, 32, context, owner);
-  EXPECT_TRUE(kms->decrypt_bytes(made->blob, context, owner, arn).ok());
-  expect_error(kms->decrypt_bytes(made->blob, context, owner, other), Code::kIncorrectKey,
+  const auto made = kms->generate_bytes(arn, 32, context, {owner});
+  EXPECT_TRUE(kms->decrypt_bytes(made->blob, context, {owner}, arn).ok());
+  expect_error(kms->decrypt_bytes(made->blob, context, {owner}, other), Code::kIncorrectKey,
                "The key ID in the request does not identify a CMK that can perform this operation.");
-  expect_error(kms->decrypt_bytes(made->blob, context, owner, "fake"), Code::kKeyMissing, "Invalid keyId 'fake'");
+  expect_error(kms->decrypt_bytes(made->blob, context, {owner}, "fake"), Code::kKeyMissing, "Invalid keyId 'fake'");
 }
 
 TEST_F(LocalKmsTest, AnotherAccountIsDenied) {
@@ -332,7 +332,7 @@ TEST_F(LocalKmsTest, EveryCallIsCountedAndAskingWhetherAKeyIsUsableIsNone) {
   EXPECT_EQ(calls("Decrypt"), 0U);
   const std::string arn = make_key();
   const auto made = kms->generate_data_key(arn, context, owner);
-  (void)kms->generate_bytes(arn, 5, context, owner);
+  (void)kms->generate_bytes(arn, 5, context, {owner});
   (void)kms->generate_data_key("fake", context, owner);  // refused, and a call all the same
   (void)kms->decrypt(made->blob, context, owner);
   (void)kms->usable(arn, owner);

@@ -137,7 +137,7 @@ TEST_F(ControlsTest, ADisabledKeyTakesItsObjectsAlongAndEnablingBringsThemBack) 
   KmsKeyControl keys(*opened_->kms, users, [&] { return store_->sync_all(); });
   ASSERT_TRUE(buckets().create_bucket(name("secret"), caller_).ok());
   ASSERT_TRUE(buckets().create_bucket(name("plain"), caller_).ok());
-  const auto key = keys.create_key("k");
+  const auto key = keys.create_key({.description = "k"}, {caller_});
   SseRule rule;
   rule.algorithm = SseAlgorithm::kAwsKms;
   rule.kms_key = key->arn;
@@ -147,7 +147,7 @@ TEST_F(ControlsTest, ADisabledKeyTakesItsObjectsAlongAndEnablingBringsThemBack) 
   const InodeNumber secret_file = make_file("secret"), plain_file = make_file("plain");
   for (const InodeNumber file : {secret_file, plain_file}) ASSERT_TRUE(store_->write(file, 0, text).ok());
 
-  ASSERT_TRUE(keys.disable_key(key->key_id).ok());
+  ASSERT_TRUE(keys.disable_key(key->key_id, {caller_}).ok());
   Bytes read(text.size());
   EXPECT_EQ(store_->read(secret_file, 0, read).code(), Code::kKeyDisabled);
   EXPECT_EQ(store_->open_object(secret_file, /*truncate=*/false).code(), Code::kKeyDisabled);
@@ -155,7 +155,7 @@ TEST_F(ControlsTest, ADisabledKeyTakesItsObjectsAlongAndEnablingBringsThemBack) 
   EXPECT_THAT(cache_.dropped, ElementsAre(secret_file, secret_file)) << "before the state changed, and after";
   EXPECT_FALSE(store_->poisoned());
 
-  ASSERT_TRUE(keys.enable_key(key->key_id).ok());
+  ASSERT_TRUE(keys.enable_key(key->key_id, {caller_}).ok());
   ASSERT_EQ(store_->read(secret_file, 0, read).value(), text.size()) << "what was dirty has been sealed";
   EXPECT_EQ(read, text);
 }
@@ -164,7 +164,7 @@ TEST_F(ControlsTest, AKeyScheduledForDeletionServesAgainOnlyAfterEnabling) {
   StoreKeyUsers users(*store_, *opened_->bucket_keys, cache_, log_nowhere());
   KmsKeyControl keys(*opened_->kms, users, [&] { return store_->sync_all(); });
   ASSERT_TRUE(buckets().create_bucket(name("secret"), caller_).ok());
-  const auto key = keys.create_key("k");
+  const auto key = keys.create_key({.description = "k"}, {caller_});
   SseRule rule;
   rule.algorithm = SseAlgorithm::kAwsKmsDsse;
   rule.kms_key = key->arn;
@@ -174,11 +174,11 @@ TEST_F(ControlsTest, AKeyScheduledForDeletionServesAgainOnlyAfterEnabling) {
   ASSERT_TRUE(store_->write(file, 0, as_bytes("text")).ok());
 
   Bytes read(4);
-  ASSERT_TRUE(keys.schedule_key_deletion(key->arn, 7).ok());
+  ASSERT_TRUE(keys.schedule_key_deletion(key->arn, 7, {caller_}).ok());
   EXPECT_EQ(store_->read(file, 0, read).code(), Code::kKeyPendingDeletion);
-  ASSERT_TRUE(keys.cancel_key_deletion(key->arn).ok());
+  ASSERT_TRUE(keys.cancel_key_deletion(key->arn, {caller_}).ok());
   EXPECT_EQ(store_->read(file, 0, read).code(), Code::kKeyDisabled);
-  ASSERT_TRUE(keys.enable_key(key->arn).ok());
+  ASSERT_TRUE(keys.enable_key(key->arn, {caller_}).ok());
   EXPECT_EQ(store_->read(file, 0, read).value(), 4U);
   EXPECT_EQ(as_text(read), "text");
 }

@@ -19,6 +19,7 @@ TEST(ErrorNumber, KeysThatDoNotServeAreToldApart) {
   EXPECT_EQ(error_number(Code::kKeyMissing), ENOKEY);
   EXPECT_EQ(error_number(Code::kKeyDisabled), EKEYREVOKED);
   EXPECT_EQ(error_number(Code::kKeyPendingDeletion), EKEYREVOKED);
+  EXPECT_EQ(error_number(Code::kKeyPendingImport), EKEYREVOKED);
   EXPECT_EQ(error_number(Code::kKeyDenied), EACCES);
   EXPECT_EQ(error_number(Code::kKmsAway), ETIMEDOUT);
   EXPECT_EQ(error_number(Code::kDamaged), EBADMSG);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/support/local_kms_fixture.h"
+#include "tests/support/material_wrapping.h"
 
 namespace coffer {
 namespace {
@@ -39,22 +40,35 @@ class KeyControlTest : public LocalKmsTest {
   std::vector<std::string> steps;
   RecordedUsers users{kms, steps};
   Status durability;
-  KmsKeyControl control{*kms, users, [this] {
-                          steps.push_back("durable");
-                          return durability;
-                        }};
+  const std::function<Status()> make_durable = [this] {
+    steps.push_back("durable");
+    return durability;
+  };
+  static Status done(const Result<KeyMetadata>& result) { return result.ok() ? Status() : Status(result.error()); }
+  // Brings 32 bytes into a key, as a caller would.
+  Status import(const std::string& key, std::optional<std::int64_t> expires_ns = {}) {
+    COFFER_ASSIGN(const auto parameters, control.parameters_for_import(key, ImportWrapping::kOaepSha256, 2048, call));
+    const Bytes wrapped = wrap_material_for(parameters.public_key, ImportWrapping::kOaepSha256, Bytes(32, 7));
+    return done(control.import_material(key, parameters.token, wrapped, expires_ns, call));
+  }
+
+  const KmsCall call{owner};
+  KmsKeyControl control{*kms, users, make_durable};
+  KmsAliasControl aliases{*kms, make_durable};
+  KmsTagControl tags{*kms, make_durable};
+  KmsRotationControl rotations{*kms, make_durable};
 };
 
 TEST_F(KeyControlTest, DisablingEndsEverythingInOrder) {
   const std::string key = make_key();
-  ASSERT_TRUE(control.disable_key(key).ok());
+  ASSERT_TRUE(control.disable_key(key, call).ok());
   EXPECT_THAT(steps, ElementsAre("hold Enabled", "drop pages Enabled", "seal Enabled", "wipe Enabled",
                                  "drop pages Disabled", "wipe Disabled", "durable", "release Disabled"));
 }
 
 TEST_F(KeyControlTest, SchedulingDeletionEndsEverythingInOrder) {
   const std::string key = make_key();
-  const auto scheduled = control.schedule_key_deletion(key, 7);
+  const auto scheduled = control.schedule_key_deletion(key, 7, call);
   ASSERT_TRUE(scheduled.ok());
   EXPECT_EQ(scheduled->state, KeyState::kPendingDeletion);
   EXPECT_THAT(steps,
@@ -64,16 +78,16 @@ TEST_F(KeyControlTest, SchedulingDeletionEndsEverythingInOrder) {
 
 TEST_F(KeyControlTest, EnablingDropsWhatTheKernelCouldNotWriteBackAndLetsWaitersGoOn) {
   const std::string key = make_key();
-  ASSERT_TRUE(control.disable_key(key).ok());
+  ASSERT_TRUE(control.disable_key(key, call).ok());
   steps.clear();
-  ASSERT_TRUE(control.enable_key(key).ok());
+  ASSERT_TRUE(control.enable_key(key, call).ok());
   EXPECT_THAT(steps, ElementsAre("drop pages Enabled", "release Enabled", "durable"));
 }
 
 TEST_F(KeyControlTest, AKeyWhoseWritesCannotBeSealedGoesOnServing) {
   const std::string key = make_key();
   users.sealing = Error{Code::kNoSpace, "full"};
-  const Status disabled = control.disable_key(key);
+  const Status disabled = control.disable_key(key, call);
   ASSERT_FALSE(disabled.ok());
   EXPECT_EQ(disabled.code(), Code::kNoSpace);
   EXPECT_EQ(state(key), KeyState::kEnabled);
@@ -82,33 +96,36 @@ TEST_F(KeyControlTest, AKeyWhoseWritesCannotBeSealedGoesOnServing) {
 
 TEST_F(KeyControlTest, ARefusedChangeReleasesTheKey) {
   const std::string key = make_key();
-  EXPECT_FALSE(control.schedule_key_deletion(key, 6).ok()) << "seven days at least";
+  EXPECT_FALSE(control.schedule_key_deletion(key, 6, call).ok()) << "seven days at least";
   EXPECT_EQ(state(key), KeyState::kEnabled);
   EXPECT_EQ(steps.back(), "release Enabled");
 }
 
 TEST_F(KeyControlTest, AnUnknownKeyHoldsNothing) {
-  EXPECT_FALSE(control.disable_key("arn:aws:kms:us-east-1:000000000000:key/none").ok());
+  EXPECT_FALSE(control.disable_key("arn:aws:kms:us-east-1:000000000000:key/none", call).ok());
   EXPECT_TRUE(steps.empty());
 }
 
 TEST_F(KeyControlTest, EveryChangeIsDurableWhenItReturns) {
-  const auto made = control.create_key("k");
+  const auto made = control.create_key({.description = "k"}, call);
   ASSERT_TRUE(made.ok());
   const std::string key = made->arn;
   const std::vector<std::function<Status()>> changes = {
-      [&] { return control.rotate_key(key); },
-      [&] { return control.disable_key(key); },
-      [&] { return control.enable_key(key); },
+      [&] { return done(rotations.rotate_key(key, call)); },
+      [&] { return rotations.enable_rotation(key, 100, call); },
+      [&] { return rotations.disable_rotation(key, call); },
       [&] {
-        return KmsAliasControl(*kms, [&] { return steps.push_back("durable"), Status(); }).create_alias("alias/a", key);
+        return tags.tag_key(key, {{"a", "b"}}, call);
       },
-      [&] {
-        return control.schedule_key_deletion(key, 7).ok() ? Status() : Status(Error{Code::kIo, ""});
-      },
-      [&] {
-        return control.cancel_key_deletion(key).ok() ? Status() : Status(Error{Code::kIo, ""});
-      },
+      [&] { return tags.untag_key(key, {"a"}, call); },
+      [&] { return control.update_description(key, "other", call); },
+      [&] { return aliases.create_alias("alias/a", key, call); },
+      [&] { return aliases.update_alias("alias/a", key, call); },
+      [&] { return aliases.delete_alias("alias/a", call); },
+      [&] { return control.disable_key(key, call); },
+      [&] { return control.enable_key(key, call); },
+      [&] { return done(control.schedule_key_deletion(key, 7, call)); },
+      [&] { return done(control.cancel_key_deletion(key, call)); },
   };
   EXPECT_THAT(steps, ElementsAre("durable"));
   for (std::size_t i = 0; i < changes.size(); ++i) {
@@ -120,19 +137,70 @@ TEST_F(KeyControlTest, EveryChangeIsDurableWhenItReturns) {
 
 TEST_F(KeyControlTest, AChangeThatCannotBeMadeDurableSaysSo) {
   durability = Error{Code::kPoisoned, "poisoned"};
-  EXPECT_EQ(control.create_key("k").code(), Code::kPoisoned);
+  EXPECT_EQ(control.create_key({.description = "k"}, call).code(), Code::kPoisoned);
+}
+
+TEST_F(KeyControlTest, DeletingImportedMaterialEndsEverythingInOrderAndImportingRevives) {
+  const std::string key = control.create_key({.description = "", .origin = KeyOrigin::kExternal}, call)->arn;
+  ASSERT_TRUE(import(key).ok());
+  steps.clear();
+  ASSERT_TRUE(control.delete_imported_material(key, call).ok());
+  EXPECT_THAT(steps, ElementsAre("hold Enabled", "drop pages Enabled", "seal Enabled", "wipe Enabled",
+                                 "drop pages PendingImport", "wipe PendingImport", "durable", "release PendingImport"));
+  steps.clear();
+  ASSERT_TRUE(import(key).ok());
+  EXPECT_THAT(steps, ElementsAre("drop pages Enabled", "release Enabled", "durable"));
+}
+
+TEST_F(KeyControlTest, MaterialThatExpiresTakesEverythingReadableAlong) {
+  const std::string key = control.create_key({.description = "", .origin = KeyOrigin::kExternal}, call)->arn;
+  ASSERT_TRUE(import(key, clock.wall_ns() + 1).ok());
+  steps.clear();
+  ASSERT_TRUE(control.tend().ok());
+  EXPECT_THAT(steps, ElementsAre()) << "its time has not come";
+  clock.advance_ns(1);
+  ASSERT_TRUE(control.tend().ok());
+  EXPECT_THAT(steps, ElementsAre("hold Enabled", "drop pages Enabled", "seal Enabled", "wipe Enabled",
+                                 "drop pages PendingImport", "wipe PendingImport", "durable", "release PendingImport"));
+}
+
+TEST_F(KeyControlTest, KeysTurnAndGoWhenTheirTimeComes) {
+  constexpr std::int64_t kDayNs = std::int64_t{86'400} * 1'000'000'000;
+  const std::string turning = make_key(), going = make_key();
+  ASSERT_TRUE(rotations.enable_rotation(turning, 90, call).ok());
+  ASSERT_TRUE(control.schedule_key_deletion(going, 7, call).ok());
+  clock.advance_ns(90 * kDayNs);
+  steps.clear();
+  ASSERT_TRUE(control.tend().ok());
+  EXPECT_THAT(steps, ElementsAre("durable"));
+  EXPECT_EQ(rotations.list_rotations(turning, call)->all.size(), 2U);
+  EXPECT_EQ(control.describe_key(going, call).code(), Code::kKeyMissing);
+}
+
+TEST_F(KeyControlTest, AnotherAccountChangesNothing) {
+  const std::string key = make_key();
+  const KmsCall foreign{stranger};
+  const auto before = *kms->describe(key);
+  for (const Code code :
+       {control.disable_key(key, foreign).code(), control.describe_key(key, foreign).code(),
+        control.update_description(key, "x", foreign).code(), control.schedule_key_deletion(key, 7, foreign).code(),
+        rotations.rotate_key(key, foreign).code(), rotations.enable_rotation(key, 90, foreign).code(),
+        tags.tag_key(key, {{"a", "b"}}, foreign).code(), aliases.create_alias("alias/a", key, foreign).code()})
+    EXPECT_EQ(code, Code::kKeyDenied);
+  EXPECT_EQ(*kms->describe(key), before);
+  EXPECT_TRUE(steps.empty());
 }
 
 TEST_F(KeyControlTest, DataKeysGoOverTheWireAndBack) {
   KmsDataKeyControl data_keys(*kms);
   const std::string key = make_key();
-  const auto made = data_keys.generate_data_key(key, 24, context, owner);
+  const auto made = data_keys.generate_data_key(key, 24, context, call);
   ASSERT_TRUE(made.ok());
   EXPECT_EQ(made->plaintext.size(), 24U);
-  const auto opened = data_keys.decrypt(made->blob, context, owner, key);
+  const auto opened = data_keys.decrypt(made->blob, context, call, key);
   ASSERT_TRUE(opened.ok());
   EXPECT_TRUE(equal_constant_time(opened->plaintext.view(), made->plaintext.view()));
-  EXPECT_EQ(data_keys.decrypt(made->blob, {}, owner, key).code(), Code::kInvalidCiphertext);
+  EXPECT_EQ(data_keys.decrypt(made->blob, {}, call, key).code(), Code::kInvalidCiphertext);
   EXPECT_EQ(data_keys.call_counts()->at("GenerateDataKey"), 1U);
 }
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from dataclasses import dataclass, field
 
 from sealing import (SEAL, WRAP, Damaged, Fields, argon2id, blob16, hkdf, hmac_sha384, need, open_gcm, text16, u8, u16, u32, u64,
@@ -121,7 +122,8 @@ class LocalKms:
     def __init__(self, root, database):
         self.root = root
         self.wrapping = root.purpose(b"coffer/1/kms")
-        self.keys = {row[0]: (row[1], row[2]) for row in database.execute("SELECT key_id, arn, state FROM kms_keys")}
+        self.keys = {row[0]: row[1:]
+                     for row in database.execute("SELECT key_id, arn, state, expires FROM kms_keys")}
         self.materials = {(row[0], row[1]): row[2]
                           for row in database.execute("SELECT key_id, material_id, wrapped FROM kms_materials")}
 
@@ -132,8 +134,9 @@ class LocalKms:
         salt, seal, ciphertext = fields.raw(32), fields.raw(SEAL), fields.rest()
         key_id = "-".join((plain_id[:8], plain_id[8:12], plain_id[12:16], plain_id[16:20], plain_id[20:]))
         need((key_id, material_id) in self.materials, f"key {key_id} has no such material")
-        arn, state = self.keys[key_id]
-        need(state == 1, f"key {key_id} is not enabled")
+        arn, state, expires = self.keys[key_id]
+        need(state == 1 and self.materials[key_id, material_id], f"key {key_id} does not serve")
+        need(expires is None or time.time_ns() < expires, f"the material of key {key_id} has expired")
         material = unwrap(self.wrapping,
                           b"coffer/1/kms-material" + self.root.store_id + text16(key_id) + text16(material_id),
                           self.materials[key_id, material_id], "the key material")

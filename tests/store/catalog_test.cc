@@ -543,58 +543,93 @@ KmsKeyRecord kms_record(const Realm& realm, std::string id) {
                        .manager = KeyManager::kAws,
                        .created_ns = 5,
                        .deletion_ns = INT64_MAX,
-                       .current_material_id = "m2"};
-  return {metadata, {{"m1", 1, Bytes(92, 1)}, {"m2", 2, Bytes(92, 2)}}};
+                       .current_material_id = "m2",
+                       .origin = KeyOrigin::kAwsKms,
+                       .rotation_days = 365,
+                       .next_rotation_ns = 7};
+  return {metadata,
+          {{"m1", 1, Bytes(92, 1), RotationKind::kNone}, {"m2", 2, Bytes(92, 2), RotationKind::kOnDemand}},
+          {{"a tag", "its value"}}};
 }
 
 TEST_F(CatalogTest, KmsRecordsComeBack) {
   auto record = kms_record(realm_, "k1");
   ASSERT_TRUE(catalog_->save_key(record).ok());
   ASSERT_TRUE(catalog_->save_key(kms_record(realm_, "k0")).ok());
-  ASSERT_TRUE(catalog_->save_alias({"alias/a", "k1", 3}).ok());
-  ASSERT_TRUE(catalog_->save_alias({"alias/a", "k0", 4}).ok());
+  ASSERT_TRUE(catalog_->save_alias({realm_.account, "alias/a", "k1", 3, 3}).ok());
+  ASSERT_TRUE(catalog_->save_alias({realm_.account, "alias/a", "k0", 4, 9}).ok());
   ASSERT_TRUE(catalog_->save_call_counts({{"Decrypt", 7}, {"GenerateDataKey", INT64_MAX}}).ok());
   ASSERT_TRUE(catalog_->save_call_counts({{"Decrypt", 8}}).ok());
   reopen();
   auto keys = catalog_->load_keys();
   ASSERT_EQ(keys->size(), 2U);
   const auto& found = (*keys)[1];
-  EXPECT_EQ(found.metadata.key_id, "k1");
-  EXPECT_EQ(found.metadata.arn, record.metadata.arn);
-  EXPECT_EQ(found.metadata.account, realm_.account);
-  EXPECT_EQ(found.metadata.description, record.metadata.description);
-  EXPECT_EQ(found.metadata.state, KeyState::kPendingDeletion);
-  EXPECT_EQ(found.metadata.manager, KeyManager::kAws);
-  EXPECT_EQ(found.metadata.created_ns, 5);
-  EXPECT_EQ(found.metadata.deletion_ns, INT64_MAX);
-  EXPECT_EQ(found.metadata.current_material_id, "m2");
+  EXPECT_EQ(found.metadata, record.metadata);
+  EXPECT_EQ(found.tags, record.tags);
+  EXPECT_FALSE(found.deleted);
   ASSERT_EQ(found.materials.size(), 2U);
   EXPECT_EQ(found.materials[0].material_id, "m1");
+  EXPECT_EQ(found.materials[0].rotation, RotationKind::kNone);
   EXPECT_EQ(found.materials[1].wrapped, Bytes(92, 2));
+  EXPECT_EQ(found.materials[1].rotation, RotationKind::kOnDemand);
   auto aliases = catalog_->load_aliases();
   ASSERT_EQ(aliases->size(), 1U);
   EXPECT_EQ((*aliases)[0].target_key_id, "k0");
   EXPECT_EQ((*aliases)[0].created_ns, 4);
+  EXPECT_EQ((*aliases)[0].updated_ns, 9);
   auto counts = catalog_->load_call_counts();
   EXPECT_EQ(*counts, (std::map<std::string, std::uint64_t>{{"Decrypt", 8}, {"GenerateDataKey", INT64_MAX}}));
 }
 
-TEST_F(CatalogTest, ADeletedKeyLosesItsMaterial) {
+TEST_F(CatalogTest, ADeletedKeyLosesItsMaterialAndItsTags) {
   auto record = kms_record(realm_, "k");
   ASSERT_TRUE(catalog_->save_key(record).ok());
   record.materials.clear();
-  record.metadata.deletion_ns.reset();
-  record.metadata.state = KeyState::kDisabled;
+  record.tags.clear();
+  record.deleted = true;
   ASSERT_TRUE(catalog_->save_key(record).ok());
   auto keys = catalog_->load_keys();
   EXPECT_THAT((*keys)[0].materials, IsEmpty());
-  EXPECT_EQ((*keys)[0].metadata.deletion_ns, std::nullopt);
-  EXPECT_EQ((*keys)[0].metadata.state, KeyState::kDisabled);
+  EXPECT_THAT((*keys)[0].tags, IsEmpty());
+  EXPECT_TRUE((*keys)[0].deleted);
+}
+
+TEST_F(CatalogTest, ImportedMaterialThatIsGoneLeavesItsName) {
+  auto record = kms_record(realm_, "k");
+  record.metadata.origin = KeyOrigin::kExternal;
+  record.metadata.state = KeyState::kEnabled;
+  record.metadata.expires_ns = 11;
+  record.materials.erase(record.materials.begin());
+  record.materials[0].mark = Bytes(64, 3);
+  ASSERT_TRUE(catalog_->save_key(record).ok());
+  EXPECT_EQ((*catalog_->load_keys())[0].metadata, record.metadata);
+  record.metadata.state = KeyState::kPendingImport;
+  record.metadata.expires_ns.reset();
+  record.metadata.has_material = false;
+  record.materials[0].wrapped.clear();
+  ASSERT_TRUE(catalog_->save_key(record).ok());
+  const auto found = (*catalog_->load_keys())[0];
+  EXPECT_EQ(found.metadata, record.metadata);
+  EXPECT_EQ(found.materials.at(0).material_id, "m2");
+  EXPECT_EQ(found.materials.at(0).mark, Bytes(64, 3));
+  EXPECT_FALSE(found.deleted);
+}
+
+TEST_F(CatalogTest, EachAccountHasItsOwnAliasOfAName) {
+  const auto other = *AccountId::parse("999999999999");
+  ASSERT_TRUE(catalog_->save_key(kms_record(realm_, "k")).ok());
+  ASSERT_TRUE(catalog_->save_alias({realm_.account, "alias/a", "k"}).ok());
+  ASSERT_TRUE(catalog_->save_alias({other, "alias/a", "k"}).ok());
+  EXPECT_EQ(catalog_->load_aliases()->size(), 2U);
+  ASSERT_TRUE(catalog_->remove_alias(other, "alias/a").ok());
+  ASSERT_EQ(catalog_->load_aliases()->size(), 1U);
+  EXPECT_EQ((*catalog_->load_aliases())[0].account, realm_.account);
 }
 
 TEST_F(CatalogTest, KmsRecordsOutOfRangeAreDamage) {
   ASSERT_TRUE(catalog_->save_key(kms_record(realm_, "k")).ok());
-  for (std::string change : {"state = 0", "state = 4", "manager = 0", "manager = 3", "account = ''"}) {
+  for (std::string change : {"state = 0", "state = 6", "manager = 0", "manager = 3", "origin = 0", "origin = 3",
+                             "account = ''"}) {
     Catalog::Savepoint undo(*catalog_);
     plant("UPDATE kms_keys SET " + change);
     EXPECT_EQ(catalog_->load_keys().code(), Code::kDamaged) << change;
@@ -757,7 +792,7 @@ class CatalogVerifyTest : public CatalogTest {
     ASSERT_TRUE(catalog_->put_map_row(kFileInode, 0, bytes_of("row")).ok());
     ASSERT_TRUE(catalog_->enqueue_reseal(kFileInode).ok());
     ASSERT_TRUE(catalog_->save_key(kms_record(realm_, "k")).ok());
-    ASSERT_TRUE(catalog_->save_alias({"alias/a", "k", 0}).ok());
+    ASSERT_TRUE(catalog_->save_alias({realm_.account, "alias/a", "k"}).ok());
   }
 
   void insert(const Inode& inode, std::string_view name) {
@@ -820,6 +855,7 @@ TEST_F(CatalogVerifyTest, EveryBrokenPromiseIsNamed) {
       {"UPDATE inodes SET mode = -1 WHERE ino = 11", "inode 11 has a value out of range"},
       {"DELETE FROM kms_keys", "a KMS alias without its key: alias/a"},
       {"DELETE FROM kms_keys", "material of a KMS key that does not exist: k"},
+      {"DELETE FROM kms_keys", "tags of a KMS key that does not exist: k"},
       {"UPDATE kms_keys SET current_material = 'm1'", "a KMS key whose current material is not its last: k"},
   };
   for (const auto& [sql, line] : plants) {

@@ -14,6 +14,7 @@
 #include "store/key_slots.h"
 #include "store/store.h"
 #include "tests/store/store_rig.h"
+#include "tests/support/material_wrapping.h"
 #include "tests/support/simulated_disk.h"
 
 namespace coffer {
@@ -24,6 +25,7 @@ using testing::SimulatedDisk;
 using testing::some_bytes;
 using testing::StoreRig;
 
+constexpr std::int64_t kDayNs = std::int64_t{24} * 3600 * 1'000'000'000;
 constexpr std::uint8_t kOld = 1, kNew = 2, kOther = 3;  // what the key files are filled with
 
 UnlockSecret key_file(std::uint8_t filler) { return KeyFile{Key::copy_of(Bytes(32, filler))}; }
@@ -141,6 +143,31 @@ class RootRekeyTest : public ::testing::Test {
     ASSERT_TRUE(store.finish().ok());
   }
 
+  // A key whose material, 32 bytes of 7, came from outside; its ARN.
+  std::string import_key(Opened& opened, std::optional<std::int64_t> expires_ns) {
+    const auto made = opened.kms->create_key({.description = "imported", .origin = KeyOrigin::kExternal}, realm.account);
+    EXPECT_TRUE(made.ok() && import_into(opened, made->arn, Bytes(32, 7), expires_ns).ok());
+    return made->arn;
+  }
+  Result<KeyMetadata> import_into(Opened& opened, const std::string& arn, BytesView material,
+                                  std::optional<std::int64_t> expires_ns) {
+    constexpr auto kWrapping = ImportWrapping::kOaepSha256;
+    COFFER_ASSIGN(const auto offer, opened.kms->parameters_for_import(arn, kWrapping, 2048));
+    return opened.kms->import_material(arn, offer.token, wrap_material_for(offer.public_key, kWrapping, material),
+                                       expires_ns);
+  }
+  // An object in two layers, one of them the root's.
+  void put_under(Opened& opened, const std::string& arn, const std::string& leaf) {
+    const auto algorithm = suite().can_double() ? SseAlgorithm::kAwsKmsDsse : SseAlgorithm::kAwsKms;
+    Store& store = *opened.store;
+    ASSERT_TRUE(store.put_rule(name, rule_of(algorithm, arn)).ok());
+    const auto made = store.create(*store.resolve(name.str(), "folder"), leaf, NewInode{0640, 1000, 1000, 0});
+    ASSERT_TRUE(made.ok()) << made.error().message;
+    ASSERT_TRUE(store.write(made->ino, 0, some_bytes(100, 100)).ok());
+    store.release(made->ino);
+    objects["folder/" + leaf] = some_bytes(100, 100);
+  }
+
   // Every object by name, the keys of the KMS, and fsck.
   void expect_whole(Opened& opened) {
     Store& store = *opened.store;
@@ -210,6 +237,66 @@ TEST_F(RootRekeyTest, ADisabledKeysObjectsOpenAgainOnceItIsEnabled) {
   const auto got = read_all(*(*opened)->store, *(*opened)->store->resolve(name.str(), "shut100"));
   ASSERT_TRUE(got.ok()) << got.error().message;
   EXPECT_TRUE(*got == objects["shut100"]);
+}
+
+TEST_F(RootRekeyTest, ImportedMaterialIsThereAfterwardsAndItsExpiryToo) {
+  std::string imported;
+  {
+    auto opened = open(kOld);
+    ASSERT_TRUE(opened.ok());
+    imported = import_key(**opened, clock.wall_ns() + kDayNs);
+    put_under(**opened, imported, "imported");
+    ASSERT_TRUE((*opened)->store->finish().ok());
+  }
+  ASSERT_TRUE(rekey(kOld, {kNew}).ok());
+  auto opened = open(kNew);
+  ASSERT_TRUE(opened.ok());
+  expect_whole(**opened);
+  clock.advance_ns(kDayNs);
+  EXPECT_EQ((*opened)->kms->usable(imported, StoreRig::principal()).code(), Code::kKeyPendingImport);
+}
+
+TEST_F(RootRekeyTest, ImportedMaterialThatIsGoneCanComeBackUnderTheNewRoot) {
+  std::string imported;
+  {
+    auto opened = open(kOld);
+    ASSERT_TRUE(opened.ok());
+    imported = import_key(**opened, std::nullopt);
+    ASSERT_TRUE((*opened)->kms->delete_imported_material(imported).ok());
+    ASSERT_TRUE((*opened)->store->finish().ok());
+  }
+  ASSERT_TRUE(rekey(kOld, {kNew}).ok());
+  auto opened = open(kNew);
+  ASSERT_TRUE(opened.ok());
+  expect_whole(**opened);
+  EXPECT_EQ(import_into(**opened, imported, Bytes(32, 8), std::nullopt).code(), Code::kWrongMaterial);
+  EXPECT_TRUE(import_into(**opened, imported, Bytes(32, 7), std::nullopt).ok());
+}
+
+TEST_F(RootRekeyTest, AnObjectWhoseImportedMaterialIsGoneHoldsTheRootUntilItIsBack) {
+  if (!suite().can_double()) GTEST_SKIP() << "one AES-256-GCM library alone works on this machine";
+  std::string imported;
+  {
+    auto opened = open(kOld);
+    ASSERT_TRUE(opened.ok());
+    imported = import_key(**opened, std::nullopt);
+    put_under(**opened, imported, "imported");
+    ASSERT_TRUE((*opened)->kms->delete_imported_material(imported).ok());
+    ASSERT_TRUE((*opened)->store->finish().ok());
+  }
+  const auto refused = rekey(kOld, {kNew});
+  EXPECT_EQ(refused.code(), Code::kKeyPendingImport);
+  {
+    auto opened = open(kOld);
+    ASSERT_TRUE(opened.ok()) << opened.error().message;
+    ASSERT_TRUE(import_into(**opened, imported, Bytes(32, 7), std::nullopt).ok());
+    expect_whole(**opened);
+    ASSERT_TRUE((*opened)->store->finish().ok());
+  }
+  ASSERT_TRUE(rekey(kOld, {kNew}).ok());
+  auto opened = open(kNew);
+  ASSERT_TRUE(opened.ok());
+  expect_whole(**opened);
 }
 
 TEST_F(RootRekeyTest, TheOldSlotsPutBackOpenNothing) {

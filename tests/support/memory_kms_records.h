@@ -29,7 +29,12 @@ class MemoryKmsRecords final : public KmsRecords {
   }
   Status save_alias(const KeyAlias& alias) override {
     COFFER_TRY(count_save());
-    aliases.insert_or_assign(alias.name, alias);
+    aliases.insert_or_assign({alias.account, alias.name}, alias);
+    return {};
+  }
+  Status remove_alias(const AccountId& account, std::string_view name) override {
+    COFFER_TRY(count_save());
+    aliases.erase({account, std::string(name)});
     return {};
   }
   Status save_call_counts(const std::map<std::string, std::uint64_t>& counts) override {
@@ -41,7 +46,7 @@ class MemoryKmsRecords final : public KmsRecords {
   void fail_save(int nth) { failing_ = saves + nth; }  // 1: the next one
 
   std::map<std::string, KmsKeyRecord> keys;
-  std::map<std::string, KeyAlias> aliases;
+  std::map<std::pair<AccountId, std::string>, KeyAlias> aliases;
   std::map<std::string, std::uint64_t> call_counts;
   int saves = 0;
 
