@@ -176,6 +176,8 @@ void add_kms(Tree& tree) {
   CLI::App& group = add_group(tree.root, "kms", "the keys");
   auto create = add_kms_leaf(tree, group, "create-key", Verb::kCreateKey, "make a key and print its ARN");
   create.app.add_option("--description", create.options->description, "what the key is for");
+  create.app.add_flag("--external", create.options->external, "without material: import-key-material brings it");
+  create.app.add_option("--tag", create.options->tags, "NAME=VALUE, as often as needed");
   add_kms_leaf(tree, group, "list-keys", Verb::kListKeys, "the ARNs of all keys");
   add_kms_leaf(tree, group, "list-aliases", Verb::kListAliases, "all aliases and the keys behind them");
   add_kms_leaf(tree, group, "stats", Verb::kStats, "calls of the KMS since the store was made");
@@ -188,6 +190,26 @@ void add_kms(Tree& tree) {
   add_on_key("enable-key", Verb::kEnableKey, "let a disabled key serve again");
   add_on_key("disable-key", Verb::kDisableKey, "no object under the key can be read once this returns");
   add_on_key("rotate-key", Verb::kRotateKey, "add new key material; old objects stay readable");
+  auto turning = add_on_key("enable-key-rotation", Verb::kEnableKeyRotation, "rotate a key by itself from now on");
+  turning.app.add_option("--period", turning.options->period, "days between two rotations")
+      ->check(CLI::Range(90, 2560))
+      ->capture_default_str();
+  add_on_key("disable-key-rotation", Verb::kDisableKeyRotation, "rotate a key only when asked");
+  add_on_key("get-key-rotation-status", Verb::kGetKeyRotationStatus, "whether and when a key rotates by itself");
+  add_on_key("list-key-rotations", Verb::kListKeyRotations, "the versions of a key's material");
+  auto describe = add_on_key("update-key-description", Verb::kUpdateKeyDescription, "say what a key is for");
+  describe.app.add_option("TEXT", describe.options->description, "the new description")->required();
+  auto tag = add_on_key("tag-resource", Verb::kTagResource, "put tags on a key");
+  tag.app.add_option("NAME=VALUE", tag.options->tags, "the tags")->required();
+  auto untag = add_on_key("untag-resource", Verb::kUntagResource, "take tags from a key");
+  untag.app.add_option("NAME", untag.options->tags, "the tags' names")->required();
+  add_on_key("list-resource-tags", Verb::kListResourceTags, "the tags of a key");
+  auto import = add_on_key("import-key-material", Verb::kImportKeyMaterial, "bring a key's 32 bytes of material");
+  add_needed(import.app, "FILE", import.options->file, "32 raw bytes; keep it: KMS gives material back to nobody");
+  import.app.add_option("--days", import.options->valid_days, "the material expires after so many days; else never")
+      ->check(CLI::Range(1, 365));
+  add_on_key("delete-imported-key-material", Verb::kDeleteImportedKeyMaterial,
+             "objects under the key can be read again once the same material is imported");
   auto schedule = add_on_key("schedule-key-deletion", Verb::kScheduleKeyDeletion, "disable now, delete for ever later");
   schedule.app.add_option("--days", schedule.options->days, "until the deletion")
       ->check(CLI::Range(7, 30))
@@ -196,6 +218,11 @@ void add_kms(Tree& tree) {
   auto alias = add_kms_leaf(tree, group, "create-alias", Verb::kCreateAlias, "give a key a name");
   add_needed(alias.app, "ALIAS", alias.options->alias, "alias/NAME");
   add_needed(alias.app, "KEY", alias.options->key, "key id or key ARN");
+  auto aim = add_kms_leaf(tree, group, "update-alias", Verb::kUpdateAlias, "give an alias another key");
+  add_needed(aim.app, "ALIAS", aim.options->alias, "alias/NAME");
+  add_needed(aim.app, "KEY", aim.options->key, "key id or key ARN");
+  auto drop = add_kms_leaf(tree, group, "delete-alias", Verb::kDeleteAlias, "take a name from a key, which stays");
+  add_needed(drop.app, "ALIAS", drop.options->alias, "alias/NAME");
   auto check = add_kms_leaf(tree, group, "check-bucket", Verb::kCheckBucket, "whether a bucket's key serves");
   add_needed(check.app, "BUCKET", check.options->bucket, "the bucket's name");
 }

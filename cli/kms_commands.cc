@@ -1,16 +1,21 @@
+#include <algorithm>
+
 #include "admin/timestamps.h"
+#include "base/clock.h"
+#include "base/encoding.h"
 #include "base/exit_code.h"
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/key_material.h"
 #include "cli/wire_error.h"
 
 namespace coffer {
 namespace {
 
 // A list that KMS hands out in pages, whole.
-Result<Json> list_all(ApiClient& client, std::string_view operation, std::string_view member) {
+Result<Json> list_all(ApiClient& client, std::string_view operation, std::string_view member,
+                      Json input = Json::object()) {
   Json all = Json::array();
-  Json input = Json::object();
   while (true) {
     COFFER_ASSIGN(const Json page, client.kms(operation, input));
     for (const auto& item : member_at(page, member)) all.push_back(item);
@@ -40,7 +45,11 @@ void print_key(const Json& key, Console& console) {
   if (const auto deletion = seconds_at(key, "DeletionDate"); deletion != 0) {
     console.out << "deletion     " << iso8601(deletion) << '\n';
   }
-  console.out << "material     " << text_at(key, "CurrentKeyMaterialId") << '\n'
+  if (const auto expiry = seconds_at(key, "ValidTo"); expiry != 0) {
+    console.out << "expires      " << iso8601(expiry) << '\n';
+  }
+  console.out << "origin       " << text_at(key, "Origin") << '\n'
+              << "material     " << text_at(key, "CurrentKeyMaterialId") << '\n'
               << "description  " << text_at(key, "Description") << '\n';
 }
 
@@ -56,17 +65,70 @@ void print_check(const Json& check, Console& console) {
               << (truth_at(check, "usable") ? " serves" : " does not serve") << '\n';
 }
 
+void print_rotation(const Json& status, Console& console) {
+  if (!truth_at(status, "KeyRotationEnabled")) {
+    console.out << "off: `coffer kms enable-key-rotation KEY` turns it on\n";
+    return;
+  }
+  console.out << "every " << compact_json(member_at(status, "RotationPeriodInDays")) << " days, next at "
+              << iso8601(seconds_at(status, "NextRotationDate")) << '\n';
+}
+
+void print_rotations(const Json& list, Console& console) {
+  for (const auto& item : list) {
+    const auto when = seconds_at(item, "RotationDate");
+    console.out << text_at(item, "KeyMaterialId") << '\t' << (when == 0 ? "first" : iso8601(when)) << '\t'
+                << text_at(item, "RotationType") << '\n';
+  }
+}
+
+// NAME=VALUE, each as KMS's TagKey and TagValue.
+Json tag_list(const std::vector<std::string>& tags) {
+  Json list = Json::array();
+  for (const auto& tag : tags) {
+    const auto equals = std::min(tag.find('='), tag.size());
+    list.push_back({{"TagKey", tag.substr(0, equals)}, {"TagValue", tag.substr(std::min(equals + 1, tag.size()))}});
+  }
+  return list;
+}
+
+// The one piece of cryptography a person cannot be asked to do by hand: wraps the file's bytes for the KMS that will
+// import them.
+Result<Json> import_material(ApiClient& client, const KmsOptions& options) {
+  COFFER_ASSIGN(const SecretBytes material, read_material(options.file));
+  COFFER_ASSIGN(const Json parameters,
+                client.kms("GetParametersForImport", {{"KeyId", options.key},
+                                                      {"WrappingAlgorithm", "RSAES_OAEP_SHA_256"},
+                                                      {"WrappingKeySpec", "RSA_4096"}}));
+  const auto public_key = unbase64(text_at(parameters, "PublicKey"));
+  if (!public_key) return Error{Code::kIo, "the KMS sent no public key: the daemon's log says more"};
+  COFFER_ASSIGN(const Bytes wrapped, wrap_for_import(*public_key, material.view()));
+  Json input = {{"KeyId", options.key},
+                {"ImportToken", text_at(parameters, "ImportToken")},
+                {"EncryptedKeyMaterial", base64(wrapped)},
+                {"ExpirationModel", options.valid_days ? "KEY_MATERIAL_EXPIRES" : "KEY_MATERIAL_DOES_NOT_EXPIRE"}};
+  if (options.valid_days) input["ValidTo"] = SystemClock().wall_ns() / 1'000'000'000 + *options.valid_days * 86'400;
+  return client.kms("ImportKeyMaterial", input);
+}
+
+Json new_key(const KmsOptions& options) {
+  Json input = {{"Description", options.description}};
+  if (options.external) input["Origin"] = "EXTERNAL";
+  if (!options.tags.empty()) input["Tags"] = tag_list(options.tags);
+  return input;
+}
+
 struct Call {
   std::string_view operation;
   Json input;
 };
 
-// The one request behind each verb but the two lists.
+// The one request behind each verb but the two lists and the import.
 Call call_of(const KmsOptions& options) {
   using Verb = KmsOptions::Verb;
   const Json key = {{"KeyId", options.key}};
   switch (options.verb) {
-    case Verb::kCreateKey: return {"CreateKey", {{"Description", options.description}}};
+    case Verb::kCreateKey: return {"CreateKey", new_key(options)};
     case Verb::kListKeys: return {"ListKeys", Json::object()};
     case Verb::kListAliases: return {"ListAliases", Json::object()};
     case Verb::kStats: return {"KmsStats", Json::object()};
@@ -74,6 +136,21 @@ Call call_of(const KmsOptions& options) {
     case Verb::kEnableKey: return {"EnableKey", key};
     case Verb::kDisableKey: return {"DisableKey", key};
     case Verb::kRotateKey: return {"RotateKeyOnDemand", key};
+    case Verb::kEnableKeyRotation:
+      return {"EnableKeyRotation", {{"KeyId", options.key}, {"RotationPeriodInDays", options.period}}};
+    case Verb::kDisableKeyRotation: return {"DisableKeyRotation", key};
+    case Verb::kGetKeyRotationStatus: return {"GetKeyRotationStatus", key};
+    case Verb::kListKeyRotations:
+      return {"ListKeyRotations", {{"KeyId", options.key}, {"IncludeKeyMaterial", "ALL_KEY_MATERIAL"}}};
+    case Verb::kUpdateKeyDescription:
+      return {"UpdateKeyDescription", {{"KeyId", options.key}, {"Description", options.description}}};
+    case Verb::kTagResource: return {"TagResource", {{"KeyId", options.key}, {"Tags", tag_list(options.tags)}}};
+    case Verb::kUntagResource: return {"UntagResource", {{"KeyId", options.key}, {"TagKeys", options.tags}}};
+    case Verb::kListResourceTags: return {"ListResourceTags", key};
+    case Verb::kImportKeyMaterial: return {"ImportKeyMaterial", key};
+    case Verb::kDeleteImportedKeyMaterial: return {"DeleteImportedKeyMaterial", key};
+    case Verb::kUpdateAlias: return {"UpdateAlias", {{"AliasName", options.alias}, {"TargetKeyId", options.key}}};
+    case Verb::kDeleteAlias: return {"DeleteAlias", {{"AliasName", options.alias}}};
     case Verb::kCancelKeyDeletion: return {"CancelKeyDeletion", key};
     case Verb::kScheduleKeyDeletion:
       return {"ScheduleKeyDeletion", {{"KeyId", options.key}, {"PendingWindowInDays", options.days}}};
@@ -96,11 +173,23 @@ void print_plain(const KmsOptions& options, const Json& answer, Console& console
                   << iso8601(seconds_at(answer, "DeletionDate")) << "; `coffer kms cancel-key-deletion` keeps it\n";
       return;
     case Verb::kCheckBucket: return print_check(answer, console);
+    case Verb::kGetKeyRotationStatus: return print_rotation(answer, console);
+    case Verb::kListKeyRotations: return print_rotations(member_at(answer, "Rotations"), console);
+    case Verb::kListResourceTags: return print_list(member_at(answer, "Tags"), "TagKey", "TagValue", console);
     case Verb::kEnableKey:
     case Verb::kDisableKey:
     case Verb::kRotateKey:
+    case Verb::kEnableKeyRotation:
+    case Verb::kDisableKeyRotation:
+    case Verb::kUpdateKeyDescription:
+    case Verb::kTagResource:
+    case Verb::kUntagResource:
+    case Verb::kImportKeyMaterial:
+    case Verb::kDeleteImportedKeyMaterial:
     case Verb::kCancelKeyDeletion:
-    case Verb::kCreateAlias: return;
+    case Verb::kCreateAlias:
+    case Verb::kUpdateAlias:
+    case Verb::kDeleteAlias: return;
   }
 }
 
@@ -108,7 +197,10 @@ Result<Json> ask(ApiClient& client, const KmsOptions& options) {
   using Verb = KmsOptions::Verb;
   if (options.verb == Verb::kListKeys) return list_all(client, "ListKeys", "Keys");
   if (options.verb == Verb::kListAliases) return list_all(client, "ListAliases", "Aliases");
+  if (options.verb == Verb::kImportKeyMaterial) return import_material(client, options);
   const Call call = call_of(options);
+  if (options.verb == Verb::kListKeyRotations) return list_all(client, call.operation, "Rotations", call.input);
+  if (options.verb == Verb::kListResourceTags) return list_all(client, call.operation, "Tags", call.input);
   const bool ours = options.verb == Verb::kStats || options.verb == Verb::kCheckBucket;
   return ours ? client.coffer(call.operation, call.input) : client.kms(call.operation, call.input);
 }

@@ -71,14 +71,30 @@ struct KmsOptions {
     kEnableKey,
     kDisableKey,
     kRotateKey,
+    kEnableKeyRotation,
+    kDisableKeyRotation,
+    kGetKeyRotationStatus,
+    kListKeyRotations,
+    kUpdateKeyDescription,
+    kTagResource,
+    kUntagResource,
+    kListResourceTags,
+    kImportKeyMaterial,
+    kDeleteImportedKeyMaterial,
     kScheduleKeyDeletion,
     kCancelKeyDeletion,
     kCreateAlias,
+    kUpdateAlias,
+    kDeleteAlias,
     kCheckBucket
   };
   Verb verb = Verb::kListKeys;
-  std::string key, description, alias, bucket;
-  int days = 30;
+  std::string key, description, alias, bucket, file;
+  std::vector<std::string> tags;  // NAME=VALUE, or NAME to take away
+  int days = 30;                  // until a deletion
+  int period = 365;               // days between rotations
+  std::optional<int> valid_days;  // of imported material
+  bool external = false;          // create-key: its material is imported
   EndpointChoice endpoint;
   bool json = false;
 };

@@ -148,6 +148,28 @@ TEST(KmsCommands, EachVerbAsksForItsOperation) {
       {{"kms", "cancel-key-deletion", "k"}, "TrentService.CancelKeyDeletion {\"KeyId\":\"k\"}"},
       {{"kms", "schedule-key-deletion", "k", "--days", "9"},
        "TrentService.ScheduleKeyDeletion {\"KeyId\":\"k\",\"PendingWindowInDays\":9}"},
+      {{"kms", "enable-key-rotation", "k", "--period", "90"},
+       "TrentService.EnableKeyRotation {\"KeyId\":\"k\",\"RotationPeriodInDays\":90}"},
+      {{"kms", "disable-key-rotation", "k"}, "TrentService.DisableKeyRotation {\"KeyId\":\"k\"}"},
+      {{"kms", "get-key-rotation-status", "k"}, "TrentService.GetKeyRotationStatus {\"KeyId\":\"k\"}"},
+      {{"kms", "list-key-rotations", "k"},
+       "TrentService.ListKeyRotations {\"KeyId\":\"k\",\"IncludeKeyMaterial\":\"ALL_KEY_MATERIAL\"}"},
+      {{"kms", "update-key-description", "k", "new words"},
+       "TrentService.UpdateKeyDescription {\"KeyId\":\"k\",\"Description\":\"new words\"}"},
+      {{"kms", "tag-resource", "k", "a=b", "c=d=e", "f"},
+       "TrentService.TagResource "
+       "{\"KeyId\":\"k\",\"Tags\":[{\"TagKey\":\"a\",\"TagValue\":\"b\"},{\"TagKey\":\"c\",\"TagValue\":"
+       "\"d=e\"},{\"TagKey\":\"f\",\"TagValue\":\"\"}]}"},
+      {{"kms", "untag-resource", "k", "a", "c"},
+       "TrentService.UntagResource {\"KeyId\":\"k\",\"TagKeys\":[\"a\",\"c\"]}"},
+      {{"kms", "list-resource-tags", "k"}, "TrentService.ListResourceTags {\"KeyId\":\"k\"}"},
+      {{"kms", "delete-imported-key-material", "k"}, "TrentService.DeleteImportedKeyMaterial {\"KeyId\":\"k\"}"},
+      {{"kms", "create-key", "--external", "--tag", "a=b"},
+       "TrentService.CreateKey "
+       "{\"Description\":\"\",\"Origin\":\"EXTERNAL\",\"Tags\":[{\"TagKey\":\"a\",\"TagValue\":\"b\"}]}"},
+      {{"kms", "update-alias", "alias/a", "k"},
+       "TrentService.UpdateAlias {\"AliasName\":\"alias/a\",\"TargetKeyId\":\"k\"}"},
+      {{"kms", "delete-alias", "alias/a"}, "TrentService.DeleteAlias {\"AliasName\":\"alias/a\"}"},
       {{"kms", "create-alias", "alias/a", "k"},
        "TrentService.CreateAlias {\"AliasName\":\"alias/a\",\"TargetKeyId\":\"k\"}"},
   };

@@ -5,7 +5,9 @@ import io
 import os
 import subprocess
 import sys
+import time
 import unittest
+from unittest import mock
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, os.pardir, "mount")]
@@ -117,6 +119,40 @@ class Reader(ReaderTest):
         write_file(self.at.path("sse-kms", "after"), content(2, 20_000))
         self.at.unmount()
         self.compare({"sse-kms/before": content(1, 20_000), "sse-kms/after": content(2, 20_000)})
+
+    def imported(self, *flags):
+        """A key whose material was brought from outside; its ARN, and the file it came from."""
+        material = os.path.join(self.at.folder, "material")
+        write_file(material, content("material", 32))
+        key = self.at.cli("kms", "create-key", "--external").stdout.strip()
+        self.at.cli("kms", "import-key-material", key, material, *flags)
+        return key, material
+
+    def test_objects_under_imported_material_read_as_they_were_written(self):
+        key, _ = self.imported()
+        self.at.bucket("imported", "aws:kms", key)
+        write_file(self.at.path("imported", "object"), content(1, 20_000))
+        self.at.unmount()
+        self.compare({"imported/object": content(1, 20_000)})
+
+    def test_imported_material_does_not_serve_from_its_expiry_on(self):
+        key, _ = self.imported("--days", "1")
+        self.at.bucket("imported", "aws:kms", key)
+        write_file(self.at.path("imported", "object"), content(1, 20_000))
+        self.at.unmount()
+        self.compare({"imported/object": content(1, 20_000)})
+        with mock.patch("time.time_ns", return_value=time.time_ns() + 86_400 * 10**9):
+            with self.assertRaisesRegex(sealing.Damaged, "has expired"):
+                read(self.opened(), "imported/object")
+
+    def test_imported_material_that_is_gone_leaves_a_mark(self):
+        key, _ = self.imported()
+        self.at.cli("kms", "delete-imported-key-material", key)
+        self.at.unmount()
+        key_id = key.rsplit("/", 1)[1]
+        (wrapped, mark), = self.opened().database.execute("SELECT wrapped, mark FROM kms_materials WHERE key_id = ?", (key_id,))
+        self.assertEqual(wrapped, b"")
+        self.assertEqual(mark[32:], sealing.hmac_sha384(mark[:32], key_id.encode() + content("material", 32))[:32])
 
     def test_a_renamed_object_keeps_the_context_it_was_sealed_with(self):
         self.buckets()

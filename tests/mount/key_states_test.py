@@ -1,16 +1,28 @@
 """A key that stops serving, for files open and mapped before too (design, section 2)."""
 
+import base64
 import errno
 import mmap
 import os
 import signal
 import subprocess
 import sys
+import time
 
-from mounted import EKEYREVOKED, ENOKEY, KMS_KEY_ID, MountTest, coffer, content, main, read_file, write_file
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+
+from mounted import EKEYREVOKED, ENOKEY, KMS_KEY_ID, MountTest, coffer, content, main, read_file, wait_for, write_file
 
 SCHEMES = {"kms": ("aws:kms", False), "bucket-key": ("aws:kms", True), "dsse": ("aws:kms:dsse", False)}
 SIZES = {"small": 3000, "large": 1_000_000}
+
+
+def wrapped(public_key, material):
+    """A caller's end of ImportKeyMaterial: RSAES_OAEP_SHA_256, base64 on both sides."""
+    sha256 = hashes.SHA256()
+    key = serialization.load_der_public_key(base64.b64decode(public_key))
+    return base64.b64encode(key.encrypt(material, padding.OAEP(padding.MGF1(sha256), sha256, None))).decode()
 
 
 def hold_mapping(path):
@@ -149,6 +161,55 @@ class KeyStates(MountTest):
     def test_an_unknown_key_is_enokey(self):  # SEED-12, KMS-36
         self.at.bucket("bucket", "aws:kms", "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555")
         self.assertErrno(ENOKEY, write_file, self.at.path("bucket", "f"), b"x")
+
+    def imported(self, *flags):
+        """A bucket under a key whose material came from a file; the file's path."""
+        material = os.path.join(self.at.folder, "material")
+        write_file(material, content("material", 32))
+        self.imported_key = self.at.cli("kms", "create-key", "--external").stdout.strip()
+        self.at.bucket("imported", "aws:kms", self.imported_key)
+        self.assertErrno(EKEYREVOKED, write_file, self.at.path("imported", "early"), b"x")
+        self.at.cli("kms", "import-key-material", self.imported_key, material, *flags)
+        return material
+
+    def refused(self, fd):
+        try:
+            os.pread(fd, 100, 0)
+        except OSError as error:
+            self.assertEqual(error.errno, EKEYREVOKED)
+            return True
+        return False
+
+    def test_objects_under_imported_material_go_and_come_with_it(self):
+        material = self.imported()
+        path = self.at.path("imported", "object")
+        write_file(path, content(1, 100_000))
+        self.at.cli("kms", "delete-imported-key-material", self.imported_key)
+        self.assertErrno(EKEYREVOKED, read_file, path)
+        self.at.remount()
+        self.assertErrno(EKEYREVOKED, read_file, path)
+        self.assertEqual(os.stat(path).st_size, 100_000)
+        other = material + ".other"
+        write_file(other, content("other", 32))
+        self.at.cli("kms", "import-key-material", self.imported_key, other, code=1)
+        self.at.cli("kms", "import-key-material", self.imported_key, material)
+        self.assertEqual(read_file(path), content(1, 100_000))
+
+    def test_imported_material_that_expires_takes_cached_pages_along(self):
+        self.imported("--days", "1")
+        path = self.at.path("imported", "object")
+        write_file(path, content(1, 100_000))
+        mapped = os.open(path, os.O_RDONLY)
+        self.assertEqual(os.pread(mapped, 100_000, 0), content(1, 100_000))
+        _, parameters = self.at.wire().kms("GetParametersForImport", KeyId=self.imported_key,
+                                           WrappingAlgorithm="RSAES_OAEP_SHA_256", WrappingKeySpec="RSA_2048")
+        status, answer = self.at.wire().kms("ImportKeyMaterial", KeyId=self.imported_key, ImportToken=parameters["ImportToken"],
+                                            EncryptedKeyMaterial=wrapped(parameters["PublicKey"], content("material", 32)),
+                                            ValidTo=time.time() + 1)
+        self.assertEqual(status, 200, answer)
+        wait_for(lambda: self.refused(mapped), "the kernel to forget what expired")
+        self.assertErrno(EKEYREVOKED, read_file, path)
+        os.close(mapped)
 
     def test_rotation_keeps_everything_readable(self):  # KMS-40, 41
         paths = self.objects()
