@@ -1,15 +1,19 @@
-"""Real programs at work on the mount: git, SQLite, rsync, tar, cp."""
+"""Real programs at work on the mount: git, SQLite, rsync, tar, cp, and a build of Coffer itself."""
 
 import os
 import shutil
 import signal
 import sqlite3
+import stat
+import struct
 import subprocess
 import sys
 
-from mounted import MountTest, content, main, run, wait_for, write_file
+from mounted import LONG, MountTest, content, main, read_file, run, wait_for, write_file
 
 TREE = "/usr/include/linux" if os.path.isdir("/usr/include/linux") else "/usr/share/doc"
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HOLE = 50_000_000
 
 
 def insert(path, journal, told):
@@ -27,16 +31,48 @@ def insert(path, journal, told):
 
 
 def described(folder):
-    """Every path below a folder with what rsync -a and tar must carry."""
-    found = {}
+    """Every path below a folder with all that rsync -aHAX and tar must carry."""
+    found, first_names = {}, {}
     for base, folders, files in os.walk(folder):
-        for name in folders + files:
+        for name in sorted(folders + files):
             path = os.path.join(base, name)
+            here = os.path.relpath(path, folder)
             info = os.lstat(path)
             what = os.readlink(path) if os.path.islink(path) else info.st_size if name in files else None
-            time = None if os.path.islink(path) else info.st_mtime_ns
-            found[os.path.relpath(path, folder)] = (info.st_mode, info.st_uid, info.st_gid, what, time)
+            time = info.st_mtime_ns if stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode) else None  # rsync keeps no others
+            links = None if name in folders else (info.st_nlink, first_names.setdefault(info.st_ino, here))
+            attributes = {a: os.getxattr(path, a, follow_symlinks=False) for a in os.listxattr(path, follow_symlinks=False)}
+            found[here] = (info.st_mode, info.st_uid, info.st_gid, info.st_rdev, what, time, links, attributes)
     return found
+
+
+def make_tree(folder):
+    """A tree with one of everything that a copy can lose."""
+    shutil.copytree(TREE, folder, symlinks=True)
+    path = lambda name: os.path.join(folder, name)
+    write_file(path("first-name"), b"one file, two names")
+    os.link(path("first-name"), path("second-name"))
+    os.mkfifo(path("fifo"))
+    os.chmod(path("fifo"), 0o640)
+    os.symlink("nowhere", path("link"))
+    os.lchown(path("link"), 1234, 5678)
+    os.mknod(path("device"), 0o620 | stat.S_IFCHR, os.makedev(1, 3))
+    write_file(path("privileged"), b"x")
+    os.chown(path("privileged"), 1234, 5678)
+    os.chmod(path("privileged"), 0o6755)
+    write_file(path("capable"), b"x")
+    os.setxattr(path("capable"), "security.capability", struct.pack("<5I", 0x2000001, 1 << 10, 0, 0, 0))
+    os.mkdir(path("inheriting"))
+    run(["setfacl", "-m", "u:1234:rwx,g:77:r,m:rx", path("inheriting")])
+    run(["setfacl", "-d", "-m", "u:99:rwx", path("inheriting")])
+    write_file(path("inheriting/attributes"), b"x")
+    for name, value in (("user.text", b"value"), ("user.empty", b""), ("user.bytes", bytes(range(256))), ("trusted.root", b"t")):
+        os.setxattr(path("inheriting/attributes"), name, value)
+    os.utime(path("inheriting/attributes"), ns=(1, 1_234_567_890_123_456_789))
+    with open(path("sparse"), "wb") as file:
+        file.write(b"begin")
+        file.seek(HOLE)
+        file.write(b"end")
 
 
 class Programs(MountTest):
@@ -106,45 +142,81 @@ class Programs(MountTest):
     def test_sqlite_with_a_rollback_journal_keeps_every_committed_transaction_over_kill(self):
         self.sqlite_killed("DELETE")
 
+    def assertSameTree(self, one, two):
+        one, two = described(one), described(two)
+        self.assertEqual({name: (one.get(name), two.get(name)) for name in {*one, *two} if one.get(name) != two.get(name)}, {})
+
+    def carried(self, sse, there, back):
+        """A tree copied into the mount and, after a restart, out of it: each shell line says how, from $1 into $2."""
+        self.at.bucket("bucket", sse)
+        source, tree, out = os.path.join(self.at.folder, "source"), self.at.path("bucket", "tree"), os.path.join(self.at.folder, "out")
+        make_tree(source)
+        os.mkdir(tree)
+        os.mkdir(out)
+        run(["sh", "-ec", there, "sh", source, tree])
+        self.assertSameTree(tree, source)
+        self.at.remount()
+        run(["sh", "-ec", back, "sh", tree, out])
+        self.assertSameTree(out, source)
+        run(["diff", "-r", "--no-dereference", "--exclude=fifo", "--exclude=device", source, out])
+        self.assertLess(self.at.data_bytes(), HOLE // 2)
+        self.assertLess(os.stat(os.path.join(out, "sparse")).st_blocks * 512, HOLE // 2)
+        return source, tree
+
     def test_rsync_carries_a_tree_in_and_out_unchanged(self):
         self.needs("rsync")
-        self.at.bucket("bucket")
-        back = os.path.join(self.at.folder, "back")
-        run(["rsync", "-a", TREE + "/", self.at.path("bucket", "tree")])
-        self.assertEqual(described(self.at.path("bucket", "tree")), described(TREE))
-        self.at.remount()
-        self.assertEqual(run(["rsync", "-ain", TREE + "/", self.at.path("bucket", "tree")]).stdout, "")
-        run(["rsync", "-aX", self.at.path("bucket", "tree") + "/", back])
-        self.assertEqual(described(back), described(TREE))
-        run(["diff", "-r", "--no-dereference", TREE, back])
+        source, tree = self.carried(None, 'rsync -aHAXS "$1/" "$2"', 'rsync -aHAXS "$1/" "$2"')
+        self.assertEqual(run(["rsync", "-aHAXinc", source + "/", tree]).stdout, "")
 
     def test_tar_carries_a_tree_in_and_out_unchanged(self):
-        self.at.bucket("bucket", "aws:kms:dsse")
-        source = os.path.join(self.at.folder, "source")
-        shutil.copytree(TREE, source, symlinks=True)
-        write_file(os.path.join(source, "first-name"), b"one file, two names")
-        os.link(os.path.join(source, "first-name"), os.path.join(source, "second-name"))
-        os.mkfifo(os.path.join(source, "fifo"))
-        os.chmod(os.path.join(source, "fifo"), 0o640)
-        tree, back = self.at.path("bucket", "tree"), os.path.join(self.at.folder, "back")
-        os.mkdir(tree)
-        os.mkdir(back)
-        run(["sh", "-c", 'tar -C "$1" --format=posix -c . | tar -C "$2" -xp', "sh", source, tree])
-        self.assertEqual(described(tree), described(source))
-        self.at.remount()
-        run(["sh", "-c", 'tar -C "$1" --xattrs --format=posix -c . | tar -C "$2" --xattrs -xp', "sh", tree, back])
-        self.assertEqual(described(back), described(source))
-        run(["diff", "-r", "--no-dereference", "--exclude=fifo", source, back])
+        tar = "tar --xattrs --xattrs-include='*' --acls"
+        copy = f'{tar} -C "$1" -S --format=posix -c . | {tar} -C "$2" -xp'
+        self.carried("aws:kms:dsse", copy, copy)
 
-    def test_cp_keeps_holes_and_data(self):
+    def test_cp_carries_a_tree_in_and_out_unchanged(self):
+        copy = 'cp -a --sparse=always "$1/." "$2"'
+        self.carried("aws:kms", copy, copy)
+
+    def test_cp_makes_holes_of_zeros(self):
         self.at.bucket("bucket")
-        path = self.at.path("bucket", "sparse")
-        with open(path, "wb") as file:
-            file.seek(50_000_000)
-            file.write(b"end")
-        run(["cp", "--sparse=always", path, self.at.path("bucket", "copy")])
-        run(["cmp", path, self.at.path("bucket", "copy")])
-        self.assertLess(self.at.data_bytes(), 10_000_000)
+        dense, copy = os.path.join(self.at.folder, "dense"), self.at.path("bucket", "copy")
+        write_file(dense, content(1, 100_000) + bytes(20_000_000) + content(2, 100_000))
+        run(["cp", "-a", "--sparse=always", dense, copy])
+        run(["cmp", dense, copy])
+        self.at.remount()
+        run(["cmp", dense, copy])
+        self.assertLess(os.stat(copy).st_blocks * 512, 1_000_000)
+        self.assertLess(self.at.data_bytes(), 1_000_000)
+
+    def test_meson_builds_coffer_and_nothing_again_after_a_restart(self):
+        """The base room and a program of it; the whole of Coffer where there is time for it."""
+        self.at.bucket("bucket")
+        source, build = self.at.path("bucket", "coffer"), self.at.path("bucket", "build")
+        env = dict(os.environ, CCACHE_DISABLE="1")
+        if LONG:
+            shutil.copytree(ROOT, source, symlinks=True, ignore=shutil.ignore_patterns("build*", ".git"))
+        else:
+            shutil.copytree(os.path.join(ROOT, "base"), os.path.join(source, "base"))
+            write_file(os.path.join(source, "meson.build"), b"""project('coffer', 'cpp', default_options: ['cpp_std=c++20'])
+root_inc = include_directories('.')
+subdir('base')
+executable('coffer', 'main.cc', dependencies: base_dep)
+""")
+            write_file(os.path.join(source, "main.cc"), b"""#include <cstdio>
+
+#include "base/names.h"
+
+int main() { std::puts(coffer::BucketName::parse("bucket").ok() ? "coffer builds" : "no"); }
+""")
+        run(["meson", "setup", "-Ddebug=false", "-Doptimization=0", build, source], env=env, timeout=600)
+        run(["ninja", "-C", build, *(["coffer", "cofferd"] if LONG else [])], env=env, timeout=3600)
+        says = run([os.path.join(build, "coffer"), *(["--version"] if LONG else [])]).stdout
+        self.assertRegex(says, r"^coffer (builds|\d+\.)")
+        program = read_file(os.path.join(build, "coffer"))
+        self.at.remount()
+        self.assertIn("no work to do", run(["ninja", "-C", build, "coffer"], env=env, timeout=600).stdout)
+        self.assertEqual(read_file(os.path.join(build, "coffer")), program)
+        self.assertEqual(run([os.path.join(build, "coffer"), *(["--version"] if LONG else [])]).stdout, says)
 
 
 if __name__ == "__main__":
