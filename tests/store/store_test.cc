@@ -175,6 +175,32 @@ TEST_F(StoreTest, PunchedRangesReadAsZerosAndGiveSpaceBack) {
   EXPECT_EQ(store().get(ino)->allocated, 0U);
 }
 
+TEST_F(StoreTest, ASparseFileOfTerabytesIsCutEmptiedAndRemovedWithoutRoomForItsHoles) {
+  InodeChange grow;
+  grow.size = kObjectSizeMax;
+  const auto ino = create("f"), other = create("other");
+  for (const auto file : {ino, other}) {
+    put(file, some_bytes(5 * kChunkSize, 1));
+    ASSERT_TRUE(store().change(file, grow).ok());
+  }
+  ASSERT_TRUE(store().sync_all().ok());
+  rig.disk.set_capacity(64 << 20);
+  const auto cut_to = [&](std::uint64_t size) {
+    InodeChange cut;
+    cut.size = size;
+    return store().change(ino, cut).ok() && store().sync_all().ok();
+  };
+  EXPECT_TRUE(store().fallocate(ino, FallocateMode::kPunchHole, kChunkSize, kObjectSizeMax - kChunkSize).ok());
+  EXPECT_TRUE(cut_to(kObjectSizeMax / 2));
+  EXPECT_TRUE(cut_to(0));
+  ASSERT_TRUE(store().unlink(bucket, "other").ok());
+  store().forget(other, 1);
+  store().release(other);
+  EXPECT_TRUE(store().sync_all().ok());
+  EXPECT_FALSE(store().get(other).ok());
+  EXPECT_LT(rig.disk.bytes("coffer.db").size(), 8U << 20);
+}
+
 TEST_F(StoreTest, SeekTellsDataFromHolesAlsoBeforeACommit) {
   const auto ino = create("f");
   put(ino, some_bytes(10, 1), 2 * kChunkSize);
