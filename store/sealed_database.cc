@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cassert>
@@ -71,6 +72,7 @@ class Connection {
   ~Connection() {
     begin_.reset();
     commit_.reset();
+    free_pages_.reset();
     const int closed = sqlite3_close(handle_);
     assert(closed == SQLITE_OK);  // statements of ours must have gone before
     (void)closed;
@@ -91,10 +93,19 @@ class Connection {
   Status prepare() {
     COFFER_ASSIGN(begin_, prepared("BEGIN IMMEDIATE"));
     COFFER_ASSIGN(commit_, prepared("COMMIT"));
+    COFFER_ASSIGN(free_pages_, prepared("PRAGMA freelist_count"));
     return {};
   }
 
   Status begin() { return step(begin_.get(), "beginning a transaction"); }
+  // Pages on SQLite's list of free ones.
+  Result<std::uint32_t> free_pages() {
+    const int code = sqlite3_step(free_pages_.get());
+    const auto count = code == SQLITE_ROW ? sqlite3_column_int64(free_pages_.get(), 0) : 0;
+    const int done = sqlite3_reset(free_pages_.get());
+    if (code != SQLITE_ROW) return failure(done, "counting free pages");
+    return static_cast<std::uint32_t>(count);
+  }
   Status commit() { return step(commit_.get(), "committing"); }
 
   Status run(const char* statements) {
@@ -129,7 +140,7 @@ class Connection {
 
   SealedVfs& vfs_;
   sqlite3* handle_;
-  Statement begin_, commit_;
+  Statement begin_, commit_, free_pages_;
 };
 
 class SealedDatabaseOnDisk final : public SealedDatabase {
@@ -146,7 +157,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     COFFER_ASSIGN(reader_, Connection::open(vfs_));
     COFFER_TRY(reader_->settle(kSmallCacheKib));
     copied_ = files_->log().last();
-    return writer_->begin();
+    return begin();
   }
 
   sqlite3* connection() override { return writer_->handle(); }
@@ -159,7 +170,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     reserved_ = 0;
     log.set_data_synced(data_synced.up_to.value, data_synced.this_commit);
     COFFER_TRY(writer_->commit());
-    COFFER_TRY(writer_->begin());
+    COFFER_TRY(begin());
     const std::uint64_t wanted = data_synced.this_commit ? before : data_synced.up_to.value;
     if (log.last() == before && wanted > log.data_synced()) COFFER_TRY(log.append_mark());
     if (data_synced.this_commit) {
@@ -170,10 +181,12 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     return last();
   }
 
-  Status reserve(std::uint32_t pages) override {
-    COFFER_TRY(files_->reserve(reserved_ + pages));
-    reserved_ += pages;
-    return {};
+  Status reserve(std::uint32_t pages) override { return reserve(pages, kPagesAhead); }
+  Status reserve_for_commit(std::uint32_t pages) override { return files_->log().reserve(reserved_ + pages); }
+
+  std::uint32_t free_pages() const override {
+    const std::uint32_t free = free_at_begin_, reserved = reserved_;
+    return free - std::min(free, reserved);
   }
 
   Status sync_log() override { return files_->log().sync(); }
@@ -215,7 +228,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     COFFER_TRY(writer_->commit());
     assert(log.durable() == log.last());  // the transaction had no changes
     const Status done = copy_and_restart();
-    COFFER_TRY(writer_->begin());
+    COFFER_TRY(begin());
     return done;
   }
 
@@ -242,7 +255,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     reserved_ = 0;
     if (!is_transaction_lost()) sqlite3_exec(writer_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
     // If it does not begin, is_transaction_lost() says so.
-    (void)writer_->begin();
+    (void)begin();
   }
 
  private:
@@ -255,6 +268,20 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
                      "PRAGMA journal_mode=MEMORY; PRAGMA journal_mode=WAL;"));
     COFFER_TRY(files_->begin_generation());
     return disk.sync_folder("");
+  }
+
+  // Pages that are free when the transaction begins are used before the file grows.
+  Status reserve(std::uint32_t pages, std::uint32_t ahead) {
+    const std::uint32_t all = reserved_ + pages;
+    COFFER_TRY(files_->reserve(all + ahead, all - std::min<std::uint32_t>(all, free_at_begin_)));
+    reserved_ = all;
+    return {};
+  }
+
+  Status begin() {
+    COFFER_TRY(writer_->begin());
+    COFFER_ASSIGN(free_at_begin_, writer_->free_pages());
+    return {};
   }
 
   Error lost_error() const {
@@ -287,7 +314,8 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
   const std::unique_ptr<SealedFiles> files_;
   SealedVfs vfs_;
   std::unique_ptr<Connection> writer_;
-  std::uint32_t reserved_ = 0;  // pages, for the open transaction
+  std::atomic<std::uint32_t> reserved_{0};       // pages, for the open transaction
+  std::atomic<std::uint32_t> free_at_begin_{0};  // pages free when it began
 
   // Taken after the caller's lock, if that is held. Guards all below and is held through a checkpoint.
   std::mutex checkpoint_mutex_;

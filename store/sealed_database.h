@@ -49,9 +49,16 @@ class SealedDatabase {
   };
   virtual Result<CommitPoint> commit(DataSynced data_synced) = 0;
 
-  // Before an operation of the open transaction: room for so many more changed pages, in the log and in coffer.db.
+  // Before an operation of the open transaction: room for so many more changed pages, in the log and in coffer.db,
+  // and in the log for kPagesAhead more, which no operation takes from the commits that make it durable, and from the
+  // checkpoint that empties the log.
   // kNoSpace costs nothing; a commit() without room loses the transaction.
   virtual Status reserve(std::uint32_t pages) = 0;
+  static constexpr std::uint32_t kPagesAhead = 48;
+  virtual Status reserve_for_commit(std::uint32_t pages) = 0;  // before a commit's own changes: takes what is kept for it
+  // Pages of coffer.db that hold nothing, less what reserve() has promised of them: room that takes none of the disk's.
+  // Thread-safe.
+  virtual std::uint32_t free_pages() const = 0;
 
   // After it, every commit up to the one last returned before the call survives power loss, as far as its data_synced
   // says.

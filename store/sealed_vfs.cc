@@ -311,8 +311,10 @@ Status SealedFiles::append(std::uint64_t sqlite_index, std::uint32_t page, std::
   return {};
 }
 
-Status SealedFiles::reserve(std::uint32_t pages) {
-  COFFER_TRY(pages_->reserve(database_pages_ + pages));
+Status SealedFiles::reserve(std::uint32_t pages, std::uint32_t new_pages) {
+  const std::uint32_t wanted = database_pages_ + new_pages;
+  // Some more while there is room, so that deleting finds it when there is none.
+  if (!pages_->reserve(wanted + kDatabaseSparePages)) COFFER_TRY(pages_->reserve(wanted));
   return log_->reserve(pages);
 }
 

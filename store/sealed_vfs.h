@@ -29,8 +29,8 @@ class SealedFiles {
   Status begin_generation();
   // One frame of SQLite's. What a commit needs in coffer.db is reserved before its last frame is written.
   Status append(std::uint64_t sqlite_index, std::uint32_t page, std::uint32_t database_pages, BytesView content);
-  // Room for a commit of so many changed pages, all of them perhaps new. kNoSpace changes nothing.
-  Status reserve(std::uint32_t pages);
+  // Room for a commit of so many changed pages, some of them perhaps new. kNoSpace changes nothing.
+  Status reserve(std::uint32_t pages, std::uint32_t new_pages);
   // Before pages of this generation go to coffer.db.
   Status ready_for_pages();
   // After them, beside the writer: they and most of their tags are on the disk, for begin_generation() to find less to

@@ -123,26 +123,43 @@ void Store::State::follow_catalog() {
 }
 
 Status Store::State::claim_space(std::uint64_t bytes, RoomFor use) {
+  return claim(bytes, [&] { return look_for_space(bytes, use); });
+}
+
+Status Store::State::claim_pages(std::uint64_t pages, RoomFor use) {
+  return claim(pages * kPageSize, [&] {
+    return has_free_pages(pages) ? Status() : look_for_space(pages * kPageSize, use);
+  });
+}
+
+Status Store::State::claim(std::uint64_t bytes, const std::function<Status()>& look) {
   const auto wanted = static_cast<std::int64_t>(bytes);
   if (space_left.fetch_sub(wanted) >= wanted) return {};
-  auto found = look_for_space(bytes, use);
+  auto found = look();
   if (found || found.code() != Code::kNoSpace) return found;
-  if (give_up_copy()) found = look_for_space(bytes, use);
+  if (give_up_copy()) found = look();
   if (found || found.code() != Code::kNoSpace || !owes_space()) return found;
   COFFER_TRY(give_back());
-  return look_for_space(bytes, use);
+  return look();
+}
+
+bool Store::State::has_free_pages(std::uint64_t pages) const {
+  return catalog.database().free_pages() >= pages + kFreePagesKept;
 }
 
 // Whether it replaces is asked only where the answer counts: while there is plenty, the first line is all.
 Status Store::State::claim_for_content(OpenObject& object, std::uint64_t offset, std::uint64_t size) {
   const auto wanted = static_cast<std::int64_t>(size);
   if (space_left.fetch_sub(wanted) >= wanted) return {};
-  bool replaces = false;
+  auto use = RoomFor::kGrowing;
+  bool in_catalog = false;
   {
     std::unique_lock lock(object.mutex);
-    COFFER_ASSIGN(replaces, object.stores(offset, size));
+    COFFER_ASSIGN(const bool replaces, object.stores(offset, size));
+    if (replaces) use = RoomFor::kReplacing;
+    in_catalog = object.file() == 0 && offset + size <= kInlineSizeMax;
   }
-  return claim_space(size, replaces ? RoomFor::kReplacing : RoomFor::kGrowing);
+  return in_catalog ? claim_pages(kContentPages, use) : claim_space(size, use);
 }
 
 Error disk_full() { return {Code::kNoSpace, "the disk is full"}; }

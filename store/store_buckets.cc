@@ -22,7 +22,7 @@ Result<Bucket> Store::State::bucket_locked(InodeNumber ino) {
 Result<Inode> Store::State::make_bucket(const BucketName& name, const NewInode& attributes, bool refer) {
   COFFER_TRY(ready());
   if (name.is_directory_bucket()) return Error{Code::kUnsupported, "directory buckets are not supported"};
-  COFFER_TRY(claim_space(kPageSize, RoomFor::kGrowing));
+  COFFER_TRY(claim_pages(1, RoomFor::kGrowing));
   COFFER_ASSIGN(auto inode, new_inode(FileKind::kDirectory, attributes));
   inode.bucket = inode.ino;
   const Bucket bucket{inode.ino, name, principal.account, inode.ctime_ns, SseRule(), 1};
@@ -63,7 +63,7 @@ Status Store::put_rule(const BucketName& name, const SseRule& rule) {
   auto& s = *state_;
   COFFER_TRY(s.ready());
   COFFER_TRY(s.keyring.serves(rule.algorithm));
-  COFFER_TRY(s.claim_space(kPageSize, RoomFor::kReplacing));
+  COFFER_TRY(s.claim_pages(1, RoomFor::kReplacing));
   const auto put = [&]() -> Status {
     Gate::Pass pass(s.gate);
     std::lock_guard lock(s.catalog.mutex());

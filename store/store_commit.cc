@@ -65,6 +65,11 @@ Result<Store::State::Frozen> Store::State::commit(Commit kind) {
   COFFER_TRY(flush_changed());
   Gate::Freeze freeze(gate);
   COFFER_TRY(flush_frozen());
+  {
+    // Refused here it costs nothing; in the middle of it, the store.
+    std::lock_guard lock(catalog.mutex());
+    COFFER_TRY(catalog.database().reserve_for_commit(kCommitPages));
+  }
   DataFiles::Batch unsynced;
   if (kind == Commit::kRound || kind == Commit::kCheckpoint) unsynced = files.take_unsynced();
   if (kind == Commit::kCheckpoint && !unsynced.empty()) {
@@ -112,8 +117,6 @@ Result<Store::State::Frozen> Store::State::commit_frozen(Commit kind, DataFiles:
   committed_changes = frozen.changes;
   if (kind == Commit::kRound && !whole && pin_next.exchange(false)) COFFER_TRY(catalog.database().pin());
   if (kind == Commit::kCheckpoint) COFFER_TRY(catalog.database().checkpoint_rest());
-  // For the next commit; where it fails no operation finds room either.
-  (void)reserve_pages_locked(kCommitPages);
   frozen.digest = hex(catalog.database().last_tag());
   frozen.unsynced = std::move(unsynced);
   if (!begins_round) return frozen;
@@ -199,6 +202,16 @@ Status Store::State::durable_commit() {
   return round_status;
 }
 
+Status Store::State::durable_commit_or_checkpoint() {
+  bool has_room = false;
+  {
+    std::lock_guard lock(catalog.mutex());
+    has_room = catalog.database().reserve(0).ok();
+  }
+  if (has_room || catalog.database().log_bytes() < kLogWorthEmptying) return durable_commit();
+  return checkpoint();
+}
+
 Status Store::State::checkpoint() {
   pin_next = true;
   COFFER_TRY(durable_commit());
@@ -219,7 +232,7 @@ Status Store::sync(InodeNumber ino) {
   auto& s = *state_;
   COFFER_TRY(s.ready());
   COFFER_TRY(s.inodes.get(ino));
-  if (s.durable_changes != s.changes || s.starved > 0) COFFER_TRY(s.durable_commit());
+  if (s.durable_changes != s.changes || s.starved > 0) COFFER_TRY(s.durable_commit_or_checkpoint());
   if (s.starved == 0) return {};
   const auto object = s.objects.find(ino);
   if (!object) return {};
@@ -228,7 +241,7 @@ Status Store::sync(InodeNumber ino) {
 }
 
 Status Store::sync_all() {
-  COFFER_TRY(state_->durable_commit());
+  COFFER_TRY(state_->durable_commit_or_checkpoint());
   return state_->starved > 0 ? disk_full() : Status();
 }
 

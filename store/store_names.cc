@@ -86,7 +86,7 @@ Result<Inode> Store::make_directory(InodeNumber parent, std::string_view name, c
     return s.make_bucket(bucket, attributes, /*refer=*/true);
   }
   COFFER_TRY(check_name(name));
-  COFFER_TRY(s.claim_space(kPageSize, RoomFor::kGrowing));
+  COFFER_TRY(s.claim_pages(1, RoomFor::kGrowing));
   COFFER_ASSIGN(const auto inode, s.new_inode(FileKind::kDirectory, attributes));
   return s.with_room([&]() -> Result<Inode> {
     Gate::Pass pass(s.gate);
@@ -108,7 +108,7 @@ Result<Inode> Store::make_node(InodeNumber parent, std::string_view name, FileKi
   if (kind == FileKind::kDirectory || kind == FileKind::kSymlink)
     return Error{Code::kInvalidArgument, "not a kind of node"};
   if (parent == kRootInode) return Error{Code::kNotPermitted, "only buckets are in the root"};
-  COFFER_TRY(s.claim_space(kPageSize, RoomFor::kGrowing));
+  COFFER_TRY(s.claim_pages(1, RoomFor::kGrowing));
   COFFER_ASSIGN(const auto inode, s.new_inode(kind, attributes));
   return s.with_room([&]() -> Result<Inode> {
     Gate::Pass pass(s.gate);
@@ -124,7 +124,7 @@ Result<Inode> Store::State::make_file(InodeNumber parent, std::string_view name,
   COFFER_TRY(ready());
   COFFER_TRY(check_name(name));
   if (parent == kRootInode) return Error{Code::kNotPermitted, "only buckets are in the root"};
-  COFFER_TRY(claim_space(kPageSize, RoomFor::kGrowing));
+  COFFER_TRY(claim_pages(1, RoomFor::kGrowing));
   COFFER_ASSIGN(auto inode, new_inode(FileKind::kFile, attributes));
   std::string key;
   {
@@ -168,7 +168,7 @@ Result<Inode> Store::make_symlink(InodeNumber parent, std::string_view name, std
   if (target.empty()) return no_such_file();
   if (target.size() > kSymlinkSizeMax) return Error{Code::kNameTooLong, "a link's target has at most 4095 bytes"};
   if (parent == kRootInode) return Error{Code::kNotPermitted, "only buckets are in the root"};
-  COFFER_TRY(s.claim_space(2 * kPageSize, RoomFor::kGrowing));
+  COFFER_TRY(s.claim_pages(2, RoomFor::kGrowing));
   COFFER_ASSIGN(auto inode, s.new_inode(FileKind::kSymlink, attributes));
   inode.size = target.size();
   return s.with_room([&]() -> Result<Inode> {
@@ -193,7 +193,7 @@ Result<Inode> Store::link(InodeNumber ino, InodeNumber parent, std::string_view 
   COFFER_TRY(s.ready());
   COFFER_TRY(check_name(name));
   if (parent == kRootInode) return Error{Code::kNotPermitted, "only buckets are in the root"};
-  COFFER_TRY(s.claim_space(kPageSize, RoomFor::kGrowing));
+  COFFER_TRY(s.claim_pages(1, RoomFor::kGrowing));
   return s.with_room([&]() -> Result<Inode> {
     Gate::Pass pass(s.gate);
     std::lock_guard lock(s.catalog.mutex());

@@ -24,14 +24,16 @@ enum class RoomFor { kGrowing, kReplacing };
 
 // Catalog pages that one operation changes at most: the leaves of its inodes, names and content row, and a split above.
 inline constexpr std::uint64_t kNamePages = 6;
+// Those of content that stays in the catalog: its row, and what does not fit that.
+inline constexpr std::uint64_t kContentPages = 1 + kInlineSizeMax / kPageSize;
 // Those of an object that joins or leaves the reseal queue.
 inline constexpr std::uint64_t kQueuePages = 2;
 // Those of one file less to remove.
 inline constexpr std::uint64_t kGarbagePages = 2;
 // And what a commit adds of its own.
-inline constexpr std::uint64_t kCommitPages = 8;
+inline constexpr std::uint32_t kCommitPages = 8;
 // Log bytes above which a full disk is worth a checkpoint.
-inline constexpr std::uint64_t kLogWorthEmptying = 256 << 10;
+inline constexpr std::uint64_t kLogWorthEmptying = 48 << 10;
 // Those of a map row: of two layers, it fills a leaf and two overflow pages.
 inline constexpr std::uint64_t kMapRowPages = 3;
 // A part of an object, and whether its map rows may be made there, or only those that exist change.
@@ -85,8 +87,11 @@ struct Store::State {
   void touch() { ++changes; }
   // Nothing is locked. kNoSpace when no more is left for this, also after what was deleted and replaced came back.
   Status claim_space(std::uint64_t bytes, RoomFor use);
+  Status claim_pages(std::uint64_t pages, RoomFor use);  // of the catalog: free ones serve as well
+  Status claim(std::uint64_t bytes, const std::function<Status()>& look);
   Status claim_for_content(OpenObject& object, std::uint64_t offset, std::uint64_t size);
   Status look_for_space(std::uint64_t bytes, RoomFor use);
+  bool has_free_pages(std::uint64_t pages) const;
   bool owes_space() const;  // a durable commit would free something
   Status give_back();       // what was deleted and replaced, to the disk
   // Before an operation's first change, with Catalog::mutex(): room for so many changed pages at the next commit, which
@@ -241,6 +246,7 @@ struct Store::State {
   Status run_round();
   void end_round(const Frozen& frozen);
   Status durable_commit();
+  Status durable_commit_or_checkpoint();  // where the log's room runs low
   Status checkpoint();
 
   std::function<Status()> hook = [] { return Status(); };

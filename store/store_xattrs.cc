@@ -85,7 +85,7 @@ Status Store::set_xattr(InodeNumber ino, std::string_view name, BytesView value,
     return old.size();
   }();
   const bool replaces = size_before && value.size() <= *size_before;
-  COFFER_TRY(s.claim_space(value.size() + kPageSize, replaces ? RoomFor::kReplacing : RoomFor::kGrowing));
+  COFFER_TRY(s.claim_pages(1 + value.size() / kPageSize, replaces ? RoomFor::kReplacing : RoomFor::kGrowing));
   return s.with_room([&]() -> Status {
     Gate::Pass pass(s.gate);
     std::lock_guard lock(s.catalog.mutex());

@@ -1,21 +1,34 @@
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <functional>
 
 #include "base/limits.h"
-#include "tests/store/store_rig.h"
+#include "store/fsck.h"
+#include "tests/store/store_model.h"
 
 namespace coffer {
 namespace {
 
 using testing::read_all;
+using testing::SimulatedDisk;
 using testing::some_bytes;
 using testing::StoreRig;
+using testing::TreeModel;
 
 constexpr NewInode kFile{0644, 1000, 1000, 0};
 constexpr NewInode kFolder{0755, 1000, 1000, 0};
 constexpr std::size_t kPiece = 8 * kChunkSize;
 constexpr std::uint64_t kReplacingRoom = 512 << 10;  // enough of a reserve to replace a piece
+
+std::uint64_t seeds_wanted(std::uint64_t usual) {
+  const char* wanted = std::getenv("COFFER_SEEDS");
+  return wanted == nullptr ? usual : std::strtoull(wanted, nullptr, 10);
+}
+std::uint64_t first_seed() {
+  const char* wanted = std::getenv("COFFER_SEED");
+  return wanted == nullptr ? 0 : std::strtoull(wanted, nullptr, 10);
+}
 
 // Everything a reader of the store can see, but times and inode numbers.
 class Picture {
@@ -317,6 +330,187 @@ TEST_P(FullDisk, VerbIsDoneOrRefusedWhole) {
     rig.drop();
   }
   EXPECT_TRUE(done_once);
+}
+
+// Random operations on a disk whose room comes and goes, with commits, kills and power cuts between them.
+class FullDiskRun {
+ public:
+  explicit FullDiskRun(std::uint64_t seed) : rig_(seed), tree_(rig_, seed * 104'729 + 3) {}
+
+  std::string go() {
+    if (auto made = rig_.store().create_bucket(*BucketName::parse("bucket"), kFolder); !made)
+      return made.error().message;
+    for (int i = 0; i < 150; ++i) {
+      rig_.clock.advance_ns(1'000'000);
+      auto wrong = step();
+      log_ += std::to_string(i) + ": " + tree_.last + " -> " + last_ + "\n";
+      if (!wrong.empty()) return wrong;
+      if (rig_.store().poisoned()) return "poisoned";
+    }
+    return at_the_end();
+  }
+  const std::string& log() const { return log_; }
+  std::uint64_t refused() const { return refused_; }
+
+ private:
+  std::string step() {
+    last_.clear();
+    switch (tree_.pick(30)) {
+      case 0:
+      case 1:
+      case 2: return squeeze();
+      case 3: return passes("soft commit", rig_.store().commit_soon());
+      case 4:
+      case 5: return sync();
+      case 6: return passes("garbage", rig_.store().collect_garbage());
+      case 7: return fits("checkpoint", rig_.store().finish());
+      case 8: return tree_.pick(3) == 0 ? restart() : "";
+      case 9: return compare();
+      case 10: return delete_everything();
+      case 11: return change_rule();
+      case 12: return passes("reseal", reseal());
+      default: break;
+    }
+    const auto kept = tree_.model;
+    const auto done = tree_.step();
+    if (done.ok()) return "";
+    last_ = done.error().message;
+    if (done.code() != Code::kNoSpace) return last_;
+    ++refused_;
+    tree_.model = kept;
+    return "";
+  }
+  // Others take the room, or give it back.
+  std::string squeeze() {
+    const auto room = tree_.pick(4) == 0 ? std::uint64_t{64} << 20 : tree_.pick(200) * kPageSize;
+    tree_.last = "room for " + std::to_string(room);
+    rig_.disk.set_capacity(rig_.disk.used_bytes() + room);
+    return "";
+  }
+  std::string passes(const char* what, const Status& done) {
+    tree_.last = what;
+    return done.ok() ? "" : done.error().message;
+  }
+  // What the room was taken from under the feet of may be refused; only a sync says so.
+  std::string fits(const char* what, const Status& done) {
+    if (done.ok() || done.code() != Code::kNoSpace) return passes(what, done);
+    last_ = done.error().message;
+    tree_.last = what;
+    return "";
+  }
+  std::string sync() { return fits("sync", rig_.store().sync_all()); }
+  Status reseal() {
+    const auto done = rig_.store().reseal_step();
+    return done.ok() ? Status() : Status(done.error());
+  }
+  std::string change_rule() {
+    tree_.last = "change of the default";
+    SseRule rule;
+    rule.algorithm = tree_.pick(2) == 0 ? SseAlgorithm::kAes256 : SseAlgorithm::kAwsKms;
+    const auto done = tree_.put_rule(rule);
+    return done.ok() || done.code() == Code::kNoSpace ? "" : done.error().message;
+  }
+  std::string restart() {
+    if (auto wrong = sync(); !wrong.empty() || !last_.empty()) return wrong;
+    const auto how = tree_.pick(3);
+    tree_.last = how == 0 ? "kill" : how == 1 ? "power cut" : "unmount";
+    if (how == 0) rig_.kill();
+    if (how == 1) rig_.crash(tree_.pick(1000));
+    if (how == 2) rig_.drop();
+    const auto opened = rig_.try_open();
+    return opened.ok() ? compare() : "opening: " + opened.error().message;
+  }
+  std::string compare() {
+    auto wrong = difference(tree_.model, rig_, "bucket");
+    return wrong.empty() ? "" : "compared: " + wrong;
+  }
+  // On a disk without any room.
+  std::string delete_everything() {
+    if (tree_.pick(4) != 0) return "";
+    tree_.last = "delete everything";
+    rig_.disk.set_capacity(rig_.disk.used_bytes());
+    while (!tree_.model.names.empty()) {
+      auto path = tree_.model.names.rbegin()->first;
+      for (auto it = tree_.model.names.rbegin(); it != tree_.model.names.rend(); ++it)
+        if (std::count(it->first.begin(), it->first.end(), '/') > std::count(path.begin(), path.end(), '/'))
+          path = it->first;
+      const auto parent = rig_.store().resolve("bucket", TreeModel::parent_of(path));
+      if (!parent) return parent.error().message;
+      const auto leaf = TreeModel::leaf_of(path);
+      const auto done = tree_.model.is_directory(path) ? rig_.store().remove_directory(*parent, leaf)
+                                                       : rig_.store().unlink(*parent, leaf);
+      if (!done.ok()) return "deleting " + path + ": " + done.error().message;
+      tree_.model.drop_name(path);
+    }
+    if (auto synced = rig_.store().sync_all(); !synced) return "after deleting: " + synced.error().message;
+    if (auto done = rig_.store().collect_garbage(); !done) return "garbage: " + done.error().message;
+    return "";
+  }
+  std::string at_the_end() {
+    rig_.disk.set_capacity(std::uint64_t{1} << 40);
+    if (auto finished = rig_.store().finish(); !finished) return "finishing: " + finished.error().message;
+    rig_.reopen();
+    if (auto wrong = compare(); !wrong.empty()) return wrong;
+    const auto report = fsck(rig_.catalog(), rig_.disk, rig_.keyring(), StoreRig::principal(), [](auto, auto) {});
+    if (!report) return "fsck: " + report.error().message;
+    return report->damage.empty() ? "" : "fsck: " + report->damage.front();
+  }
+
+  StoreRig rig_;
+  testing::RandomTree tree_;
+  std::string log_, last_;
+  std::uint64_t refused_ = 0;
+};
+
+TEST(FullDiskModel, RandomOperationsOnAFullDiskAreDoneOrRefusedWhole) {
+  std::uint64_t refused = 0;
+  const auto first = first_seed();
+  for (auto seed = first; seed < first + seeds_wanted(300); ++seed) {
+    FullDiskRun run(seed);
+    const auto wrong = run.go();
+    ASSERT_EQ(wrong, "") << "COFFER_SEED=" << seed << "\n" << run.log();
+    refused += run.refused();
+  }
+  EXPECT_GT(refused, 0U);
+  std::printf("%lu operations refused, first seed %lu\n", static_cast<unsigned long>(refused),
+              static_cast<unsigned long>(first));
+}
+
+// Small objects live in the catalog, whose file does not shrink: its free pages are room too.
+TEST(FullDiskCatalog, PagesOfDeletedSmallObjectsTakeNewOnes) {
+  StoreRig rig;
+  rig.disk.set_capacity(8 << 20);
+  auto& store = rig.store();
+  const auto bucket = store.create_bucket(*BucketName::parse("bucket"), kFolder)->ino;
+  const auto make = [&](const std::string& name, std::uint64_t seed) -> Status {
+    const auto made = store.create(bucket, name, kFile);
+    if (!made) return made.error();
+    auto done = store.write(made->ino, 0, some_bytes(6000, seed));
+    store.release(made->ino);
+    store.forget(made->ino, 1);
+    if (!done) COFFER_TRY(store.unlink(bucket, name));
+    return done;
+  };
+  const auto name = [](const char* kind, std::size_t i) { return kind + std::to_string(i); };
+  std::size_t first = 0;
+  Status done;
+  while (first < 5000 && (done = make(name("first", first), first)).ok()) ++first;
+  ASSERT_EQ(done.code(), Code::kNoSpace);
+  ASSERT_GT(first, 300U);
+  const auto deleted = first / 2;
+  for (std::size_t i = 0; i < deleted; ++i) ASSERT_TRUE(store.unlink(bucket, name("first", i)).ok());
+  ASSERT_TRUE(store.sync_all().ok());
+
+  std::size_t second = 0;
+  while (second < deleted && (done = make(name("second", second), 10'000 + second)).ok()) ++second;
+  EXPECT_GT(second, deleted * 3 / 4) << "of " << deleted << " deleted: " << (done.ok() ? "" : done.error().message);
+  ASSERT_TRUE(store.finish().ok());
+  ASSERT_FALSE(store.poisoned());
+  rig.reopen();
+  for (std::size_t i = deleted; i < first; ++i)
+    ASSERT_EQ(*read_all(rig.store(), at(rig, name("first", i))), some_bytes(6000, i)) << i;
+  for (std::size_t i = 0; i < second; ++i)
+    ASSERT_EQ(*read_all(rig.store(), at(rig, name("second", i))), some_bytes(6000, 10'000 + i)) << i;
 }
 
 INSTANTIATE_TEST_SUITE_P(Verbs, FullDisk, ::testing::ValuesIn(verbs()), [](const auto& verb) {

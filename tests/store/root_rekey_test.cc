@@ -446,7 +446,7 @@ TEST_F(RootRekeyTest, ACallAfterAKillGoesOnWithTheRootItHadMade) {
     steps = disk.calls() - before;
   }
   restore();
-  disk.fail_at(steps / 2, SimulatedDisk::Fault::kPowerOff);
+  disk.fail_at(steps * 3 / 4, SimulatedDisk::Fault::kPowerOff);
   ASSERT_FALSE(rekey(kOld, {kNew}).ok());
   disk.fail_never();
   disk.kill();
