@@ -244,6 +244,7 @@ void add_offline(Tree& tree) {
   add_unlock(cat.app, cat.options->unlock);
   auto fsck = add_leaf<FsckOptions>(tree, tree.root, "fsck", "read and authenticate everything of an unmounted store");
   add_needed(fsck.app, "STORE", fsck.options->store, "the store's folder");
+  fsck.app.add_flag("--repair", fsck.options->repair, "mend what can be mended, move damaged objects to lost+found");
   add_unlock(fsck.app, fsck.options->unlock);
   add_json(fsck.app, fsck.options->json);
 }

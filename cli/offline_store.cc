@@ -30,9 +30,9 @@ Result<ObjectName> parse_object_name(std::string_view text) {
 }
 
 Result<std::unique_ptr<OpenedStore>> open_offline(const std::string& store, const UnlockFlags& unlock,
-                                                  const Clock& clock) {
+                                                  const Clock& clock, std::vector<Damage>* repair) {
   COFFER_ASSIGN(const UnlockSecret secret, find_unlock(store, unlock));
-  auto opened = OpenedStore::open(store, secret, clock, {});
+  auto opened = OpenedStore::open(store, secret, clock, {.repair = repair});
   if (!opened.ok() && opened.code() == Code::kInUse) {
     return Error{Code::kInUse, store + " is in use: unmount it first (`coffer status` lists mounts)"};
   }

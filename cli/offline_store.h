@@ -19,7 +19,7 @@ Result<ObjectName> parse_object_name(std::string_view text);  // kInvalidArgumen
 
 // An unmounted store, unlocked as the flags say. kInUse when a daemon has it.
 Result<std::unique_ptr<OpenedStore>> open_offline(const std::string& store, const UnlockFlags& unlock,
-                                                  const Clock& clock);
+                                                  const Clock& clock, std::vector<Damage>* repair = nullptr);
 
 // Whom the offline commands ask the keys as: the store's owner.
 Result<Principal> owner_of(OpenedStore& store);

@@ -115,6 +115,7 @@ struct CatOptions {
 struct FsckOptions {
   std::string store;
   UnlockFlags unlock;
+  bool repair = false;
   bool json = false;
 };
 

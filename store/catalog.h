@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "crypto/kms_records.h"
+#include "store/damage.h"
 #include "store/inode.h"
 #include "store/sealed_database.h"
 
@@ -90,6 +91,8 @@ class Catalog final : public KmsRecords {
     Inode inode;
   };
   Result<std::vector<EntryWithInode>> list_with_inodes(InodeNumber parent, std::uint64_t after_cookie, std::size_t limit);
+  // Every name of an inode: (parent, name). Reads all names there are.
+  Result<std::vector<std::pair<InodeNumber, std::string>>> names_of(InodeNumber ino);
   // Any name of an inode: (parent, name). For inspect; kNotFound when unlinked.
   Result<std::pair<InodeNumber, std::string>> any_name(InodeNumber ino);
 
@@ -172,9 +175,9 @@ class Catalog final : public KmsRecords {
   // Whether every page and log frame of the database authenticates: verify_sealed_files() with what open() was given.
   Status verify_files();
   // Every structural promise of the tables: names lead to inodes, link counts match, maps belong to files, SQLite's own integrity check.
-  // Each problem is one line, object names included: for fsck's report to the owner.
+  // Each problem names its object: for fsck's report to the owner.
   // At most kFsckDamageMax.
-  Result<std::vector<std::string>> verify();
+  Result<std::vector<Damage>> verify();
   // BUCKET/KEY of an inode for a report, whatever state the tables are in: "inode 17" begins it where no names lead to the root.
   // Bytes a terminal could act on are escaped.
   std::string path_of(InodeNumber ino);
@@ -184,5 +187,8 @@ class Catalog final : public KmsRecords {
   explicit Catalog(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
+
+// For a report: bytes a terminal could act on are escaped.
+std::string printable(std::string_view name);
 
 }  // namespace coffer

@@ -220,6 +220,13 @@ Result<std::vector<Catalog::EntryWithInode>> Catalog::list_with_inodes(InodeNumb
   return collect<EntryWithInode>(rows, [](Query& row) { return EntryWithInode{entry_at(row), inode_at(row, 4)}; });
 }
 
+Result<std::vector<std::pair<InodeNumber, std::string>>> Catalog::names_of(InodeNumber ino) {
+  auto rows = state_->query("SELECT parent, name FROM names WHERE ino = ?1", ino);
+  return collect<std::pair<InodeNumber, std::string>>(rows, [](Query& row) {
+    return std::pair(inode_number_at(row, 0), std::string(as_text(row.blob(1))));
+  });
+}
+
 Result<std::pair<InodeNumber, std::string>> Catalog::any_name(InodeNumber ino) {
   COFFER_ASSIGN(auto named, inode(ino));
   // Nearly always right. The second search reads every name: an inode whose last directory lost its link keeps others

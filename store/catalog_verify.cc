@@ -74,18 +74,6 @@ constexpr Check kTextChecks[] = {
 };
 // clang-format on
 
-std::string printable(std::string_view name) {
-  std::string text;
-  for (char c : name) {
-    bool plain = static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && c != '\\';
-    if (plain)
-      text += c;
-    else
-      text += "\\x" + hex(as_bytes({&c, 1}));
-  }
-  return text;
-}
-
 bool possible_name(std::string_view name) {
   if (name.empty() || name.size() > kNameSizeMax || name == "." || name == "..") return false;
   return name.find('/') == name.npos && name.find('\0') == name.npos;
@@ -97,7 +85,7 @@ class Verification {
   Verification(Catalog& catalog, Statements& statements, const Key& name_key)
       : catalog_(catalog), statements_(statements), name_key_(name_key) {}
 
-  Result<std::vector<std::string>> run() {
+  Result<std::vector<Damage>> run() {
     for (const auto& check : kTextChecks) COFFER_TRY(pass(texts(check)));
     for (const auto& check : kInodeChecks) COFFER_TRY(pass(inodes(check)));
     COFFER_TRY(pass(names()));
@@ -116,14 +104,14 @@ class Verification {
 
  private:
   bool room() const { return lines_.size() < kFsckDamageMax; }
-  void complain(std::string line) {
-    if (room()) lines_.push_back(std::move(line));
+  void complain(std::string object, std::string what) {
+    if (room()) lines_.push_back({std::move(object), std::move(what), ""});
   }
-  void complain(InodeNumber ino, std::string_view what) { complain(catalog_.path_of(ino) + ": " + std::string(what)); }
+  void complain(InodeNumber ino, std::string_view what) { complain(catalog_.path_of(ino), std::string(what)); }
 
   Status pass(Status status) {
     if (status.ok() || status.code() != Code::kDamaged) return status;
-    complain("coffer.db: " + status.error().message);
+    complain("coffer.db", status.error().message);
     return {};
   }
 
@@ -133,7 +121,7 @@ class Verification {
       COFFER_ASSIGN(bool found, rows.step());
       if (!found) break;
       auto text = rows.text(0);
-      if (text != "ok") complain(std::string(check.complaint) + ": " + printable(text));
+      if (text != "ok") complain(std::string(check.complaint), printable(text));
     }
     return {};
   }
@@ -157,7 +145,7 @@ class Verification {
       COFFER_ASSIGN(bool found, rows.step());
       if (!found) break;
       if (auto wrong = wrong_name(rows); !wrong.empty())
-        complain(catalog_.path_of(rows.number(0)) + "/" + printable(as_text(rows.blob(2))) + ": " + std::string(wrong));
+        complain(catalog_.path_of(rows.number(0)) + "/" + printable(as_text(rows.blob(2))), std::string(wrong));
     }
     return {};
   }
@@ -230,7 +218,7 @@ class Verification {
       return {};
     }
     if (links.ino == kRootInode) {
-      if (links.found != 0) complain("the root directory has a name");
+      if (links.found != 0) complain("the root", "the root directory has a name");
     } else if (links.promised > 0 || links.found > 0) {
       if (links.found != 1) complain(links.ino, "a directory with " + std::to_string(links.found) + " names");
       COFFER_ASSIGN(bool rooted, reaches_root(links.ino));
@@ -282,12 +270,24 @@ class Verification {
   Catalog& catalog_;
   Statements& statements_;
   const Key& name_key_;
-  std::vector<std::string> lines_;
+  std::vector<Damage> lines_;
 };
 
 }  // namespace
 
-Result<std::vector<std::string>> Catalog::verify() {
+std::string printable(std::string_view name) {
+  std::string text;
+  for (char c : name) {
+    bool plain = static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && c != '\\';
+    if (plain)
+      text += c;
+    else
+      text += "\\x" + hex(as_bytes({&c, 1}));
+  }
+  return text;
+}
+
+Result<std::vector<Damage>> Catalog::verify() {
   return Verification(*this, state_->statements, state_->name_key).run();
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "store/chunk_map.h"
+#include "store/quarantine.h"
 
 namespace coffer {
 namespace {
@@ -32,35 +33,59 @@ class Check {
  public:
   using Progress = std::function<void(std::uint64_t done, std::uint64_t total)>;
 
-  Check(Catalog& catalog, Disk& disk, Keyring& keyring, const Principal& principal, const Progress& progress)
-      : catalog_(catalog), disk_(disk), keyring_(keyring), principal_(principal), progress_(progress) {}
+  Check(Catalog& catalog, Disk& disk, Keyring& keyring, const Principal& principal, FsckMode mode, const Clock& clock,
+        const Progress& progress)
+      : catalog_(catalog),
+        disk_(disk),
+        keyring_(keyring),
+        principal_(principal),
+        clock_(clock),
+        progress_(progress),
+        repairs_(mode == FsckMode::kRepair) {}
 
   Result<FsckReport> run() {
+    COFFER_TRY(restoring());
     COFFER_TRY(catalog());
     COFFER_TRY(objects());
     COFFER_TRY(data_files());
+    COFFER_TRY(history());
+    COFFER_TRY(settle());
     return std::move(report_);
   }
 
  private:
   bool room() const { return report_.damage.size() < kFsckDamageMax; }
-  void damage(std::string line) {
-    if (room()) report_.damage.push_back(std::move(line));
+  void damage(std::string object, std::string what) {
+    if (room()) report_.damage.push_back({std::move(object), std::move(what), ""});
   }
   void damage(InodeNumber ino, const std::string& what) {
-    if (!room()) return;
+    object_damaged_ = true;
+    if (object_quarantined_ || !room()) return;
     std::lock_guard lock(catalog_.mutex());
-    damage(catalog_.path_of(ino) + ": " + what);
+    damage(catalog_.path_of(ino), what);
+  }
+
+  Status restoring() {
+    if (!is_restoring(disk_)) return {};
+    if (!repairs_) {
+      damage("the catalog", "was replaced by its copy, and the repair did not end: run it again");
+      return {};
+    }
+    std::lock_guard lock(catalog_.mutex());
+    return settle_restored(catalog_, disk_, keyring_.keys(), keyring_.suite());
   }
 
   Status catalog() {
     std::lock_guard lock(catalog_.mutex());
     if (auto files = catalog_.verify_files(); !files.ok()) {
       if (!is_damage(files.code())) return files;
-      damage(files.error().message);
+      damage("the catalog", files.error().message);
+      repairs_ = false;
     }
-    COFFER_ASSIGN(auto lines, catalog_.verify());
-    for (auto& line : lines) damage(std::move(line));
+    COFFER_ASSIGN(auto found, catalog_.verify());
+    for (auto& one : found) {
+      if (room()) report_.damage.push_back(std::move(one));
+    }
     auto census = catalog_.census();
     if (census.ok()) total_ = census->allocated;
     return {};
@@ -73,6 +98,7 @@ class Check {
       COFFER_TRY(status_of(page));
       if (page->empty()) return {};
       for (auto ino : *page) COFFER_TRY(object(ino));
+      COFFER_TRY(keep_repairs());
       after = page->back();
     }
   }
@@ -94,13 +120,80 @@ class Check {
     std::unique_lock lock(catalog_.mutex());
     auto inode = catalog_.inode(ino);
     auto content = inode.ok() ? catalog_.content(ino) : Result<ContentRow>(inode.error());
+    const auto quarantined = inode.ok() ? quarantine_.holds(*inode) : Result<bool>(false);
     lock.unlock();
+    object_quarantined_ = quarantined.ok() && *quarantined;
+    object_damaged_ = false;
     if (!content && content.code() == Code::kNotFound) return {};
+    const auto first = report_.damage.size();
     auto checked = content.ok() ? check_content(*inode, *content) : status_of(content);
     if (inode.ok()) done_ += inode->allocated;
     if (progress_) progress_(std::min(done_, total_), total_);
-    if (checked.ok() || !is_damage(checked.code())) return checked;
-    damage(ino, checked.error().message);
+    if (!checked.ok() && !is_damage(checked.code())) return checked;
+    if (!checked.ok()) damage(ino, checked.error().message);
+    if (!object_damaged_) return {};
+    std::lock_guard relock(catalog_.mutex());
+    if (object_quarantined_) {
+      if (report_.quarantined.size() < kFsckDamageMax) report_.quarantined.push_back(catalog_.path_of(ino));
+      return {};
+    }
+    if (!repairs_ || !inode.ok()) return {};
+    return put_away(*inode, content.ok() ? content->file : 0, first);
+  }
+
+  // The lines from `first` on are of this object. With Catalog::mutex().
+  Status put_away(const Inode& inode, std::uint64_t file, std::size_t first) {
+    std::string how;
+    if (inode.nlink == 0) {
+      // It only waited to be removed.
+      if (file != 0) COFFER_TRY(catalog_.add_garbage(file));
+      COFFER_ASSIGN(const auto count, catalog_.number("inodes", 1));
+      COFFER_TRY(catalog_.set_number("inodes", std::max<std::uint64_t>(count, 2) - 1));
+      COFFER_TRY(catalog_.remove_inode(inode.ino));
+      how = "it had no name any more, and was removed";
+    } else {
+      const auto taken = quarantine_.take(inode, clock_.wall_ns());
+      if (!taken.ok() && taken.code() != Code::kExists && taken.code() != Code::kNotFound) return taken;
+      if (!taken.ok()) {
+        damage(catalog_.path_of(inode.ino), "could not be moved to lost+found: " + taken.error().message);
+        return {};
+      }
+      how = "moved to " + catalog_.path_of(inode.ino);
+    }
+    changed_ = true;
+    for (auto i = first; i < report_.damage.size(); ++i) report_.damage[i].repaired = how;
+    return {};
+  }
+
+  // What was put away so far, durably.
+  Status keep_repairs() {
+    if (!std::exchange(changed_, false)) return {};
+    ever_changed_ = true;
+    std::lock_guard lock(catalog_.mutex());
+    return commit_repair(catalog_);
+  }
+
+  // What earlier repairs left to know.
+  Status history() {
+    COFFER_ASSIGN(report_.lost, list_lost(disk_, keyring_.keys(), keyring_.suite()));
+    if (report_.lost.size() > kFsckDamageMax) report_.lost.resize(kFsckDamageMax);
+    std::lock_guard lock(catalog_.mutex());
+    const auto made = catalog_.number("restored_made");
+    const auto commit = catalog_.number("restored_commit");
+    if (made.ok() && commit.ok() && *made != 0)
+      report_.restored = FsckReport::Restored{*commit, static_cast<std::int64_t>(*made)};
+    return {};
+  }
+
+  // Only a repaired store whose catalog is whole may be mounted again.
+  Status settle() {
+    if (!repairs_) return {};
+    COFFER_TRY(keep_repairs());
+    if (ever_changed_) {
+      std::lock_guard lock(catalog_.mutex());
+      COFFER_TRY(catalog_.database().checkpoint_rest());
+    }
+    if (is_restoring(disk_)) return finish_restoring(disk_);
     return {};
   }
 
@@ -222,7 +315,7 @@ class Check {
       const auto folder = data_file_folder(static_cast<std::uint64_t>(number));
       auto names = disk_.list(folder);
       if (!names) {
-        damage(folder + ": cannot be read: " + names.error().message);
+        damage(folder, "cannot be read: " + names.error().message);
         continue;
       }
       for (const auto& name : *names) COFFER_TRY(data_file(folder, name));
@@ -231,6 +324,7 @@ class Check {
   }
 
   Status data_file(const std::string& folder, const std::string& name) {
+    if (lost_number(name)) return {};
     const auto file = parse_data_file(name);
     const bool placed = file && data_file_name(*file) == folder + "/" + name;
     std::lock_guard lock(catalog_.mutex());
@@ -238,6 +332,9 @@ class Check {
     if (!named && is_damage(named.code())) return {};
     COFFER_TRY(status_of(named));
     ++(*named ? report_.data_files : report_.orphans);
+    if (*named || !file || !repairs_) return {};
+    COFFER_TRY(disk_.remove(folder + "/" + name));
+    ++report_.orphans_removed;
     return {};
   }
 
@@ -245,16 +342,26 @@ class Check {
   Disk& disk_;
   Keyring& keyring_;
   const Principal& principal_;
+  const Clock& clock_;
   const Progress& progress_;
+  bool repairs_;
+  Quarantine quarantine_{catalog_};
+  bool changed_ = false, ever_changed_ = false;
+  bool object_damaged_ = false, object_quarantined_ = false;  // the one being looked at
   FsckReport report_;
   std::uint64_t done_ = 0, total_ = 0;
 };
 
 }  // namespace
 
-Result<FsckReport> fsck(Catalog& catalog, Disk& disk, Keyring& keyring, const Principal& principal,
+bool FsckReport::damage_remains() const {
+  return std::any_of(damage.begin(), damage.end(), [](const Damage& one) { return one.repaired.empty(); });
+}
+
+Result<FsckReport> fsck(Catalog& catalog, Disk& disk, Keyring& keyring, const Principal& principal, FsckMode mode,
+                        const Clock& clock,
                         const std::function<void(std::uint64_t done, std::uint64_t total)>& progress) {
-  return Check(catalog, disk, keyring, principal, progress).run();
+  return Check(catalog, disk, keyring, principal, mode, clock, progress).run();
 }
 
 }  // namespace coffer

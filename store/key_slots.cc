@@ -79,6 +79,11 @@ Status settle_key_slots(Catalog& catalog, Disk& disk, const UnlockSlots& found) 
   return commit_everything(catalog, disk);
 }
 
+Status adopt_key_slots(Catalog& catalog, Disk& disk, const UnlockSlots& found) {
+  COFFER_TRY(record(catalog, found));
+  return commit_everything(catalog, disk);
+}
+
 Status change_key_slots(Catalog& catalog, Disk& disk, const UnlockSlots& now, const UnlockSlots& next,
                         const std::function<Status()>& make_durable) {
   COFFER_ASSIGN(const auto found, read_key_slots(disk));

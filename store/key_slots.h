@@ -23,6 +23,10 @@ Status write_key_slots(Disk& disk, const UnlockSlots& slots);
 // is completed here, or withdrawn. kDamaged for any other. For a catalog that nobody else uses yet.
 Status settle_key_slots(Catalog& catalog, Disk& disk, const UnlockSlots& found);
 
+// The catalog takes the file for its own, whatever it knew: when its copy was put in place, which may be from before the
+// last change of slots. A removed slot comes back only to somebody who could open the store with it and the old file anyway.
+Status adopt_key_slots(Catalog& catalog, Disk& disk, const UnlockSlots& found);
+
 // Replaces the slots `now`, which must be the file's (kBusy), by `next`. make_durable: a durable commit of the catalog.
 // One change at a time. After a failure the file is the old one or the new one, and either opens.
 Status change_key_slots(Catalog& catalog, Disk& disk, const UnlockSlots& now, const UnlockSlots& next,

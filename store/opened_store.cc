@@ -1,5 +1,6 @@
 #include "store/opened_store.h"
 
+#include "store/catalog_repair.h"
 #include "store/key_slots.h"
 #include "store/root_rekey.h"
 
@@ -30,8 +31,13 @@ Result<std::unique_ptr<OpenedStore>> OpenedStore::open(const std::string& path, 
   opened->unlock_slot = std::move(unlocked.slot);
 
   auto& disk = opened->folder->disk();
-  COFFER_ASSIGN(opened->catalog, Catalog::open(disk, *opened->keys, *opened->suite, current_boot_id()));
-  COFFER_TRY(settle_key_slots(*opened->catalog, disk, slots));
+  const auto boot = current_boot_id();
+  COFFER_ASSIGN(opened->catalog, options.repair != nullptr
+                                     ? open_catalog_repaired(disk, *opened->keys, *opened->suite, boot, *options.repair)
+                                     : Catalog::open(disk, *opened->keys, *opened->suite, boot));
+  const bool restoring = options.repair != nullptr && is_restoring(disk);
+  COFFER_TRY(restoring ? adopt_key_slots(*opened->catalog, disk, slots)
+                       : settle_key_slots(*opened->catalog, disk, slots));
   std::unique_lock lock(opened->catalog->mutex());
   COFFER_TRY(check_age(*opened->catalog, options.commit_counter_min));
   COFFER_ASSIGN(auto realm, opened->catalog->realm());

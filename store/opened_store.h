@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "base/clock.h"
 #include "crypto/bucket_keys.h"
@@ -17,6 +18,7 @@ struct OpenedStore {
   struct Options {
     std::uint64_t commit_counter_min = 0;  // an older store is refused: kTooOld
     int wait_seconds = 0;                  // for a daemon that is ending
+    std::vector<Damage>* repair = nullptr;  // mend what keeps the catalog from being opened, and tell it there
   };
   // kNoStore, kInUse, kWrongUnlock, kDamaged, kTooOld.
   static Result<std::unique_ptr<OpenedStore>> open(const std::string& path, const UnlockSecret& secret, const Clock& clock,

@@ -389,7 +389,7 @@ class Rekey {
       std::lock_guard lock(next_->mutex());
       COFFER_ASSIGN(const auto damage, next_->verify());
       if (!damage.empty())
-        return Error{Code::kDamaged, "the catalog is damaged, so the old root key stays: run `coffer fsck`: " + damage[0]};
+        return Error{Code::kDamaged, "the catalog is damaged, so the old root key stays: run `coffer fsck`: " + damage[0].line()};
       COFFER_TRY(next_->set_blob("keyslots_hash", next_slots_->hash()));
     }
     COFFER_TRY(commit_everything(*next_, disk_));

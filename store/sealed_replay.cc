@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 
+#include "store/catalog_copy.h"
 #include "store/sealed_database.h"
 
 namespace coffer {
@@ -30,16 +31,21 @@ struct Found {
   std::unique_ptr<SealedLog> log;
 };
 
-Result<Found> find(Disk& disk, const KeySchedule& keys, const AeadSuite& suite) {
+enum class Missing { kIsDamage, kIsToBeHealed };
+
+Result<Found> find(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
+                   Missing pages_missing = Missing::kIsDamage) {
   Found found;
   COFFER_ASSIGN(auto tags_file, open_existing(disk, kTagsName));
-  COFFER_ASSIGN(auto pages_file, open_existing(disk, kDatabaseName));
   COFFER_ASSIGN(auto log_file, open_existing(disk, kLogName));
+  const bool may_lack_pages = pages_missing == Missing::kIsToBeHealed;
+  COFFER_ASSIGN(auto pages_file,
+                may_lack_pages ? disk.open(kDatabaseName, OpenMode::kCreate) : open_existing(disk, kDatabaseName));
   const std::shared_ptr<DiskFile> tags(std::move(tags_file));
   found.tags = std::make_unique<SuperblockFile>(tags, keys, suite);
   COFFER_ASSIGN(found.block, found.tags->read());
   COFFER_ASSIGN(const std::uint64_t size, pages_file->size());
-  if (size < std::uint64_t{found.block.database_pages} * kPageSize) {
+  if (!may_lack_pages && size < std::uint64_t{found.block.database_pages} * kPageSize) {
     return Error{Code::kDamaged, "coffer.db is shorter than its superblock says"};
   }
   auto page_tags = std::make_unique<PageTags>(tags, keys, suite, found.block.tags);
@@ -48,6 +54,17 @@ Result<Found> find(Disk& disk, const KeySchedule& keys, const AeadSuite& suite) 
                                               found.block.database_pages);
   found.log = std::make_unique<SealedLog>(std::move(log_file), keys, suite);
   return found;
+}
+
+// Nothing: the copy's page is another one.
+Result<std::optional<Bytes>> page_of_copy(Disk& disk, const CatalogCopyHead& copy, std::uint32_t page,
+                                          const PageTag& tag) {
+  auto stored = stored_page_of_copy(disk, copy, page);
+  const bool none = !stored && (stored.code() == Code::kNotFound || stored.code() == Code::kDamaged);
+  if (none) return std::optional<Bytes>();
+  if (!stored) return std::move(stored).error();
+  if (!equal_constant_time(BytesView(*stored).last(kTagSize), tag)) return std::optional<Bytes>();
+  return std::optional<Bytes>(*std::move(stored));
 }
 
 // Before coffer.db changes: whatever happens from here on, every reader of the log must come to the same last commit.
@@ -119,6 +136,37 @@ Status verify_sealed_files(Disk& disk, const KeySchedule& keys, const AeadSuite&
     if (!replay.pages.contains(page)) COFFER_TRY(found.pages->read(page, content));
   }
   return {};
+}
+
+Result<std::vector<std::uint32_t>> heal_sealed_pages(Disk& disk, const KeySchedule& keys, const AeadSuite& suite) {
+  std::vector<std::uint32_t> healed;
+  const auto copy = read_catalog_copy(disk, keys, suite);
+  if (!copy && (copy.code() == Code::kNotFound || copy.code() == Code::kDamaged)) return healed;
+  if (!copy) return copy.error();
+  COFFER_ASSIGN(const Found found, find(disk, keys, suite, Missing::kIsToBeHealed));
+  COFFER_ASSIGN(const LogReplay replay, found.log->replay(found.block, /*boot_id=*/""));
+  COFFER_ASSIGN(const auto file, disk.open(kDatabaseName, OpenMode::kExisting));
+  std::array<std::uint8_t, kPageSize> content;
+  const std::uint32_t kept = pages_kept(replay, found.block.database_pages);
+  for (std::uint32_t page = 1; page <= kept; ++page) {
+    if (replay.pages.contains(page)) continue;
+    const auto read = found.pages->read(page, content);
+    if (read.ok()) continue;
+    if (read.code() != Code::kDamaged && read.code() != Code::kIo) return read.error();
+    const auto tag = found.pages->tags().get(page);
+    if (!tag && tag.code() != Code::kDamaged) return tag.error();
+    if (!tag) continue;
+    COFFER_ASSIGN(const auto whole, page_of_copy(disk, *copy, page, *tag));
+    if (!whole) continue;
+    COFFER_TRY(file->pwrite(std::uint64_t{page - 1} * kPageSize, *whole));
+    if (found.pages->read(page, content).ok()) healed.push_back(page);
+  }
+  wipe(content);
+  if (!healed.empty()) {
+    COFFER_TRY(file->sync());
+    COFFER_TRY(disk.sync_folder(""));
+  }
+  return healed;
 }
 
 }  // namespace coffer

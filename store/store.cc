@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/encoding.h"
+#include "store/catalog_repair.h"
 #include "store/store_state.h"
 
 // Opening a store, what is left over from before, and the small verbs.
@@ -35,6 +36,8 @@ Result<std::unique_ptr<Store>> Store::open(Catalog& catalog, Disk& disk, Keyring
 }
 
 Status Store::State::start() {
+  if (is_restoring(disk))
+    return Error{Code::kDamaged, "a repair of this store did not end: run `coffer fsck STORE --repair` again"};
   {
     std::lock_guard lock(catalog.mutex());
     COFFER_TRY(inode_numbers.open_locked());

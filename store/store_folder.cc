@@ -150,12 +150,12 @@ Status StoreFolder::create_in(const std::string& path, const UnlockSecret& secre
 
 Result<std::unique_ptr<StoreFolder>> StoreFolder::open(const std::string& path, int wait_seconds) {
   COFFER_ASSIGN(auto folder, lock(path, wait_seconds));
-  for (auto name : {"coffer.db", kKeySlots}) {
-    if (faccessat(folder->lock_, name, F_OK, 0) == 0) continue;
-    return Error{Code::kNoStore, folder->path() + " is no Coffer store: " + name +
-                                     " is missing. Make a store with coffer init, or restore the file from a backup"};
-  }
-  return folder;
+  const auto is_there = [&](const char* name) { return faccessat(folder->lock_, name, F_OK, 0) == 0; };
+  if (is_there(kKeySlots)) return folder;
+  if (!is_there(kObjects))
+    return Error{Code::kNoStore, folder->path() + " is no Coffer store: make one with coffer init " + path};
+  return Error{Code::kNoStore, std::string(kKeySlots) + " is missing from " + folder->path() +
+                                   ": the key is in it alone, so put its newest copy back from a backup"};
 }
 
 Result<UnlockSlots> StoreFolder::unlock_slots() { return read_key_slots(*disk_); }

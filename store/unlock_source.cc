@@ -160,6 +160,10 @@ Result<UnlockSecret> ask_new_passphrase(const std::string& store) {
 
 Result<UnlockSecret> find_unlock(const std::string& store, const UnlockFlags& flags) {
   if (!exists(store + "/keyslots.json")) {
+    if (exists(store + "/objects")) {
+      return Error{Code::kNoStore, "keyslots.json is missing from " + store +
+                                       ": the key is in it alone, so put its newest copy back from a backup"};
+    }
     return Error{Code::kNoStore, store + " holds no Coffer store: make one with `coffer init`"};
   }
   if (flags.passphrase_file) return read_passphrase_file(*flags.passphrase_file);

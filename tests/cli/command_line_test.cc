@@ -64,6 +64,7 @@ const std::vector<std::vector<std::string>> kCommands = {
     {"inspect", "P"},
     {"cat", "S", "b/k"},
     {"fsck", "S"},
+    {"fsck", "S", "--repair", "--json"},
     {"reseal", "D/b"},
     {"unlock", "list", "S"},
     {"unlock", "add", "S"},

@@ -58,8 +58,14 @@ class FsckTest : public ::testing::Test {
     ASSERT_TRUE(opened_->catalog->database().sync_log().ok());
   }
 
-  FsckReport check() {
-    auto report = fsck(*opened_->catalog, opened_->folder->disk(), *opened_->keyring, principal_,
+  static std::vector<std::string> lines(const FsckReport& report) {
+    std::vector<std::string> lines;
+    for (const auto& one : report.damage) lines.push_back(one.line());
+    return lines;
+  }
+
+  FsckReport check(FsckMode mode = FsckMode::kCheck) {
+    auto report = fsck(*opened_->catalog, opened_->folder->disk(), *opened_->keyring, principal_, mode, clock_,
                        [this](std::uint64_t done, std::uint64_t total) {
                          done_ = done;
                          total_ = total;
@@ -167,7 +173,7 @@ class FsckTest : public ::testing::Test {
     auto content = *opened_->catalog->content(ino);
     change(content);
     EXPECT_TRUE(opened_->catalog->put_content(content).ok());
-    return check().damage;
+    return lines(check());
   }
 
   std::string top_, path_;
@@ -184,7 +190,7 @@ TEST_F(FsckTest, ASoundStoreIsClean) {
   commit();
   open();
   auto report = check();
-  EXPECT_THAT(report.damage, IsEmpty());
+  EXPECT_THAT(lines(report), IsEmpty());
   EXPECT_EQ(report.objects, 3U);
   EXPECT_EQ(report.chunks, 1U + 131U + 2U);
   EXPECT_EQ(report.data_files, 2U);
@@ -211,17 +217,17 @@ TEST_F(FsckTest, AFlippedBitIsNamedByObjectAndChunk) {
   const auto first = slot_offset(0, 1, kChunk), last = slot_offset(1, 2 * 2 + 1, kChunk);
   for (auto [offset, chunk] : {std::pair(first, 0), std::pair(first + kChunk - 1, 0), std::pair(last, 130)}) {
     flip(data_file(11), offset);
-    EXPECT_THAT(check().damage, ElementsAre(HasSubstr("a-bucket/large: chunk " + std::to_string(chunk) + ": ")));
+    EXPECT_THAT(lines(check()), ElementsAre(HasSubstr("a-bucket/large: chunk " + std::to_string(chunk) + ": ")));
     flip(data_file(11), offset);
   }
   // Slots that no map row names mean nothing.
   flip(data_file(11), slot_offset(0, 0, kChunk) + 3);
-  EXPECT_THAT(check().damage, IsEmpty());
+  EXPECT_THAT(lines(check()), IsEmpty());
 }
 
 TEST_F(FsckTest, EitherLayerOfDsseIsChecked) {
   flip(data_file(12), slot_offset(0, 3, kChunk));
-  EXPECT_THAT(check().damage, ElementsAre(HasSubstr("a-bucket/twice: chunk 1: ")));
+  EXPECT_THAT(lines(check()), ElementsAre(HasSubstr("a-bucket/twice: chunk 1: ")));
   flip(data_file(12), slot_offset(0, 3, kChunk));
   auto row = *ChunkRow::decode(**opened_->catalog->map_row(12, 0), kChunk);
   for (std::size_t byte = 0; byte < 2 * kSealSize; ++byte) {
@@ -231,15 +237,15 @@ TEST_F(FsckTest, EitherLayerOfDsseIsChecked) {
     entry.seal()[byte] ^= 1;
     changed.set(0, entry);
     ASSERT_TRUE(opened_->catalog->put_map_row(12, 0, changed.encode(kChunk)).ok());
-    EXPECT_THAT(check().damage, ElementsAre(HasSubstr("a-bucket/twice: chunk 0: "))) << byte;
+    EXPECT_THAT(lines(check()), ElementsAre(HasSubstr("a-bucket/twice: chunk 0: "))) << byte;
   }
 }
 
 TEST_F(FsckTest, ACutOrLostDataFileIsNamed) {
   fs::resize_file(data_file(11), slot_offset(1, 5, kChunk) + 4);
-  EXPECT_THAT(check().damage, ElementsAre("a-bucket/large: chunk 130: its data file ends before it"));
+  EXPECT_THAT(lines(check()), ElementsAre("a-bucket/large: chunk 130: its data file ends before it"));
   fs::remove(data_file(11));
-  EXPECT_THAT(check().damage, ElementsAre(HasSubstr("a-bucket/large: its data file is lost")));
+  EXPECT_THAT(lines(check()), ElementsAre(HasSubstr("a-bucket/large: its data file is lost")));
 }
 
 TEST_F(FsckTest, SwappedDataFilesAndSwappedChunksAreNamed) {
@@ -247,8 +253,8 @@ TEST_F(FsckTest, SwappedDataFilesAndSwappedChunksAreNamed) {
   fs::rename(data_file(12), data_file(11));
   fs::rename(top_ + "/aside", data_file(12));
   auto report = check();
-  EXPECT_THAT(report.damage, Contains(HasSubstr("a-bucket/large: chunk 0: ")));
-  EXPECT_THAT(report.damage, Contains(HasSubstr("a-bucket/twice: chunk 0: ")));
+  EXPECT_THAT(lines(report), Contains(HasSubstr("a-bucket/large: chunk 0: ")));
+  EXPECT_THAT(lines(report), Contains(HasSubstr("a-bucket/twice: chunk 0: ")));
   fs::rename(data_file(12), top_ + "/aside");
   fs::rename(data_file(11), data_file(12));
   fs::rename(top_ + "/aside", data_file(11));
@@ -258,7 +264,7 @@ TEST_F(FsckTest, SwappedDataFilesAndSwappedChunksAreNamed) {
   row.set(0, one);
   row.set(1, zero);
   ASSERT_TRUE(opened_->catalog->put_map_row(12, 0, row.encode(kChunk)).ok());
-  EXPECT_EQ(check().damage.size(), 2U);
+  EXPECT_EQ(lines(check()).size(), 2U);
 }
 
 TEST_F(FsckTest, EveryByteOfAContentRowCounts) {
@@ -296,16 +302,16 @@ TEST_F(FsckTest, AnObjectUnderResealHasTwoEnvelopes) {
   ASSERT_TRUE(opened_->catalog->put_map_row(12, 0, row.encode(kChunk)).ok());
   EXPECT_THAT(damage_after(12, [&](ContentRow& content) { content.next_envelope = next.envelope.encode(); }),
               IsEmpty());
-  EXPECT_THAT(check().damage, ElementsAre("a-bucket/twice: chunk 1: sealed under an envelope that is gone"));
+  EXPECT_THAT(lines(check()), ElementsAre("a-bucket/twice: chunk 1: sealed under an envelope that is gone"));
 }
 
 TEST_F(FsckTest, ADisabledKeyIsNoDamage) {
   ASSERT_TRUE(opened_->kms->disable(key_id_).ok());
   auto report = check();
-  EXPECT_THAT(report.damage, IsEmpty());
+  EXPECT_THAT(lines(report), IsEmpty());
   EXPECT_EQ(report.objects_unreadable, 2U);
   fs::resize_file(data_file(12), kChunk);
-  EXPECT_THAT(check().damage, Contains(HasSubstr("a-bucket/twice: chunk 0: its data file ends before it")));
+  EXPECT_THAT(lines(check()), Contains(HasSubstr("a-bucket/twice: chunk 0: its data file ends before it")));
 }
 
 TEST_F(FsckTest, SizesThatTheChunksContradictAreNamed) {
@@ -314,19 +320,19 @@ TEST_F(FsckTest, SizesThatTheChunksContradictAreNamed) {
     Catalog::Savepoint undo(*opened_->catalog);
     --inode.allocated;
     ASSERT_TRUE(opened_->catalog->update_inode(inode).ok());
-    EXPECT_THAT(check().damage, ElementsAre(HasSubstr("a-bucket/large: ")));
+    EXPECT_THAT(lines(check()), ElementsAre(HasSubstr("a-bucket/large: ")));
     ++inode.allocated;
   }
   --inode.size;
   ASSERT_TRUE(opened_->catalog->update_inode(inode).ok());
-  EXPECT_THAT(check().damage, ElementsAre("a-bucket/large: chunk 130: lies beyond the object's end"));
+  EXPECT_THAT(lines(check()), ElementsAre("a-bucket/large: chunk 130: lies beyond the object's end"));
 }
 
 TEST_F(FsckTest, ADamagedMapRowIsNamed) {
   auto encoded = **opened_->catalog->map_row(11, 0);
   encoded[0] = 9;
   ASSERT_TRUE(opened_->catalog->put_map_row(11, 0, encoded).ok());
-  EXPECT_THAT(check().damage, ElementsAre(HasSubstr("a-bucket/large: a chunk map row")));
+  EXPECT_THAT(lines(check()), ElementsAre(HasSubstr("a-bucket/large: a chunk map row")));
 }
 
 TEST_F(FsckTest, FilesOfNobodyAreOrphansAndGarbageIsNot) {
@@ -335,26 +341,26 @@ TEST_F(FsckTest, FilesOfNobodyAreOrphansAndGarbageIsNot) {
     std::ofstream(path_ + "/" + name) << "x";
   ASSERT_TRUE(opened_->catalog->add_garbage(0x64).ok());
   auto report = check();
-  EXPECT_THAT(report.damage, IsEmpty());
+  EXPECT_THAT(lines(report), IsEmpty());
   EXPECT_EQ(report.orphans, 3U);
   EXPECT_EQ(report.data_files, 3U);
 }
 
 TEST_F(FsckTest, AMissingObjectFolderIsNamed) {
   fs::remove(path_ + "/objects/aa");
-  EXPECT_THAT(check().damage, ElementsAre(HasSubstr("objects/aa: ")));
+  EXPECT_THAT(lines(check()), ElementsAre(HasSubstr("objects/aa: ")));
 }
 
 TEST_F(FsckTest, DamageOfTheSealedFilesIsNamed) {
   commit();
   ASSERT_TRUE(opened_->catalog->database().checkpoint_rest().ok());
   flip(path_ + "/coffer.db", 3 * kPageSize + 100);
-  EXPECT_THAT(check().damage, Contains(HasSubstr("coffer.db")));
+  EXPECT_THAT(lines(check()), Contains(HasSubstr("coffer.db")));
 }
 
 TEST_F(FsckTest, ContradictionsOfTheTablesAreNamed) {
   ASSERT_TRUE(opened_->catalog->remove_name(kBucketInode, "small").ok());
-  EXPECT_THAT(check().damage, ElementsAre("inode 10: 1 links promised, 0 found"));
+  EXPECT_THAT(lines(check()), ElementsAre("inode 10: 1 links promised, 0 found"));
 }
 
 }  // namespace

@@ -451,9 +451,10 @@ class FullDiskRun {
     if (auto finished = rig_.store().finish(); !finished) return "finishing: " + finished.error().message;
     rig_.reopen();
     if (auto wrong = compare(); !wrong.empty()) return wrong;
-    const auto report = fsck(rig_.catalog(), rig_.disk, rig_.keyring(), StoreRig::principal(), [](auto, auto) {});
+    const auto report = fsck(rig_.catalog(), rig_.disk, rig_.keyring(), StoreRig::principal(), FsckMode::kCheck,
+                             rig_.clock, {});
     if (!report) return "fsck: " + report.error().message;
-    return report->damage.empty() ? "" : "fsck: " + report->damage.front();
+    return report->damage.empty() ? "" : "fsck: " + report->damage.front().line();
   }
 
   StoreRig rig_;

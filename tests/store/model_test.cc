@@ -43,9 +43,10 @@ class ModelRun {
     if (auto synced = rig_.store().sync_all(); !synced) return "the last sync: " + synced.error().message;
     rig_.reopen();
     if (auto wrong = difference(tree_.model, rig_, "bucket"); !wrong.empty()) return "at the end: " + wrong;
-    const auto report = fsck(rig_.catalog(), rig_.disk, rig_.keyring(), StoreRig::principal(), [](auto, auto) {});
+    const auto report = fsck(rig_.catalog(), rig_.disk, rig_.keyring(), StoreRig::principal(), FsckMode::kCheck, SystemClock(),
+                             [](auto, auto) {});
     if (!report) return "fsck: " + report.error().message;
-    return report->damage.empty() ? "" : "fsck: " + report->damage.front();
+    return report->damage.empty() ? "" : "fsck: " + report->damage.front().line();
   }
   const std::string& log() const { return log_; }
 

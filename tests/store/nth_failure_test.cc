@@ -445,9 +445,10 @@ class FailureRun {
     other.disk.start();
     if (auto opened = other.try_open(); !opened) return when + ", opening: " + opened.error().message;
     if (auto wrong = is_in_history(other, oldest, when); !wrong.empty()) return wrong;
-    const auto report = fsck(other.catalog(), other.disk, other.keyring(), StoreRig::principal(), [](auto, auto) {});
+    const auto report = fsck(other.catalog(), other.disk, other.keyring(), StoreRig::principal(), FsckMode::kCheck, SystemClock(),
+                             [](auto, auto) {});
     if (!report) return when + ", fsck: " + report.error().message;
-    if (!report->damage.empty()) return when + ", fsck: " + report->damage.front();
+    if (!report->damage.empty()) return when + ", fsck: " + report->damage.front().line();
     const auto goes_on = other.store().sync_all();
     return goes_on ? "" : when + ", syncing: " + goes_on.error().message;
   }

@@ -260,7 +260,8 @@ TEST_F(RewrapTest, AKillAfterAnyStepLosesNothingAndTheRestIsDoneLater) {
     EXPECT_EQ(material_of(envelope_of("f" + std::to_string(i))), current);
     expect_content("f" + std::to_string(i), some_bytes(50, static_cast<std::uint64_t>(i)));
   }
-  const auto report = fsck(rig.catalog(), rig.disk, rig.keyring(), StoreRig::principal(), [](auto, auto) {});
+  const auto report = fsck(rig.catalog(), rig.disk, rig.keyring(), StoreRig::principal(), FsckMode::kCheck, rig.clock,
+                           [](auto, auto) {});
   ASSERT_TRUE(report.ok());
   EXPECT_TRUE(report->damage.empty());
 }

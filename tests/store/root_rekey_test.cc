@@ -189,9 +189,10 @@ class RootRekeyTest : public ::testing::Test {
     EXPECT_EQ(*store.read_symlink(*store.resolve(name.str(), "link")), "folder/target");
     EXPECT_TRUE(opened.kms->describe("alias/mine").ok());
     const auto report =
-        fsck(*opened.catalog, disk, *opened.keyring, StoreRig::principal(), [](auto, auto) {});
+        fsck(*opened.catalog, disk, *opened.keyring, StoreRig::principal(), FsckMode::kCheck, SystemClock(),
+             [](auto, auto) {});
     ASSERT_TRUE(report.ok()) << report.error().message;
-    EXPECT_TRUE(report->damage.empty()) << report->damage.front();
+    EXPECT_TRUE(report->damage.empty()) << report->damage.front().line();
     EXPECT_EQ(report->orphans, 0U);
   }
   // The store as fill() left it; a snapshot knows no empty folders.

@@ -120,9 +120,12 @@ inline std::string difference(const Served& served, const Served& state) {
 }
 
 inline std::vector<std::string> fsck_damage(StoreRig& rig) {
-  const auto report = fsck(rig.catalog(), rig.disk, rig.keyring(), StoreRig::principal(), {});
+  const auto report =
+      fsck(rig.catalog(), rig.disk, rig.keyring(), StoreRig::principal(), FsckMode::kCheck, rig.clock, {});
   if (!report) return {report.error().message};
-  return report->damage;
+  std::vector<std::string> lines;
+  for (const auto& damage : report->damage) lines.push_back(damage.line());
+  return lines;
 }
 
 // Where an object's chunks are.
