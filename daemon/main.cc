@@ -39,6 +39,7 @@ void shield_process() {
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   umask(S_IRWXG | S_IRWXO);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that grows too large is an error, not the end
 }
 
 // The signals that end a daemon, as a descriptor. Blocked in every thread made later.

@@ -42,6 +42,7 @@ class Disk {
     std::uint64_t total = 0, free = 0, available = 0;  // bytes; available: to this user
   };
   virtual Result<Space> space() = 0;
+  virtual std::uint64_t file_size_max() = 0;  // bytes; the largest number there is where nobody knows
 };
 
 // A folder of the host's file system. Every file is opened close-on-exec, without following a symbolic link, mode 0600.

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 
 #include "store/disk.h"
 
@@ -203,6 +204,21 @@ class RealDisk final : public Disk {
     struct statvfs info;
     if (::fstatvfs(folder_.get(), &info) != 0) return errno_error("asking for the space of", "the file system");
     return Space{info.f_blocks * info.f_frsize, info.f_bfree * info.f_frsize, info.f_bavail * info.f_frsize};
+  }
+
+  // No call tells it: a file without a name tries it out, all of it a hole.
+  std::uint64_t file_size_max() override {
+    constexpr std::uint64_t kNobodyKnows = std::numeric_limits<std::int64_t>::max();
+    const Descriptor file(::openat(folder_.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, kFileMode));
+    if (!file.valid()) return kNobodyKnows;
+    const auto fits = [&](std::uint64_t size) { return ::ftruncate(file.get(), static_cast<off_t>(size)) == 0; };
+    if (fits(kNobodyKnows)) return kNobodyKnows;
+    std::uint64_t possible = 0, impossible = kNobodyKnows;
+    while (impossible - possible > 1) {
+      const std::uint64_t middle = possible + (impossible - possible) / 2;
+      (fits(middle) ? possible : impossible) = middle;
+    }
+    return possible;
   }
 
  private:

@@ -39,6 +39,7 @@ class NextDisk final : public Disk {
   Status sync_folder(std::string_view folder) override { return below_.sync_folder(folder); }
   Status sync_all() override { return below_.sync_all(); }
   Result<Space> space() override { return below_.space(); }
+  std::uint64_t file_size_max() override { return below_.file_size_max(); }
 
  private:
   Disk& below_;

@@ -47,6 +47,8 @@ Status Store::State::start() {
     synced = catalog.database().last();
     find_copy_locked();
   }
+  const auto rows_max = (disk.file_size_max() / kChunkSize - 1) / kSlotsPerRow;
+  content_end_max = std::min(kObjectSizeMax, rows_max * kChunksPerRow * kChunkSize);
   // After a kill the catalog may name bytes that only the page cache has.
   COFFER_TRY(disk.sync_all());
   COFFER_TRY(durable_commit());

@@ -269,6 +269,8 @@ Status Store::write(InodeNumber ino, std::uint64_t offset, BytesView bytes) {
   COFFER_TRY(s.ready());
   if (bytes.empty()) return {};
   COFFER_TRY(check_range(offset, bytes.size()));
+  if (offset + bytes.size() > s.content_end_max)
+    return Error{Code::kFileTooLarge, "the file system below the store keeps no file that large"};
   COFFER_ASSIGN(const auto object, s.object(ino));
   COFFER_TRY(s.relieve_pressure());
   COFFER_TRY(s.claim_for_content(*object, offset, bytes.size()));

@@ -121,6 +121,8 @@ struct Store::State {
     return checked(verb());
   }
 
+  // Where stored bytes of an object end at the latest: data files hold two slots for each chunk.
+  std::uint64_t content_end_max = 0;
   std::atomic<bool> is_poisoned{false}, has_followed_catalog{false};
   mutable std::mutex poison_mutex;
   std::string poison_reason;

@@ -41,6 +41,21 @@ class Sparse(SharedMountTest):
             for start, length in written[:written.index((offset, size)) + 1]:
                 self.assertTrue(any(a <= start and start + length <= b for a, b in data_of(fd)), (start, data_of(fd)))
 
+    def test_content_too_far_for_the_disk_below_is_refused_and_hurts_nothing_else(self):
+        fd = os.open(self.path("far"), os.O_CREAT | os.O_RDWR)
+        os.pwrite(fd, b"x", FILE_MAX - 1)
+        try:
+            os.fsync(fd)  # xfs below: it is kept
+        except OSError as error:
+            self.assertEqual(error.errno, errno.EFBIG)
+        try:
+            os.close(fd)
+        except OSError as error:
+            self.assertIn(error.errno, (errno.EFBIG, errno.EIO))
+        write_file(self.path("near"), content(1, 50_000), sync=True)
+        drop_file(self.path("near"))
+        self.assertEqual(read_file(self.path("near")), content(1, 50_000))
+
     def test_holes_are_exact_to_the_chunk_once_nobody_writes(self):
         fd = os.open(self.path("f"), os.O_CREAT | os.O_RDWR)
         os.pwrite(fd, b"x", 3 * CHUNK)

@@ -669,6 +669,22 @@ TEST_F(StoreTest, FullDiskOfSmallFilesLetsAllOfThemBeDeleted) {
 
 // --- damage ---
 
+// Such a write failed when it was sealed, after its answer, and took the whole store's promises with it.
+TEST_F(StoreTest, ContentWhoseDataFileWouldBeTooLargeIsRefusedWhenItIsWritten) {
+  const auto rows = [](std::uint64_t number) { return number * kChunksPerRow * kChunkSize; };
+  rig.disk.set_file_size_max((1 + 3 * std::uint64_t{kSlotsPerRow}) * kChunkSize);
+  rig.reopen();
+  const auto ino = create("f");
+  put(ino, some_bytes(100, 1), rows(3) - 100);
+  for (const auto offset : {rows(3) - 99, rows(3), rows(1000)})
+    EXPECT_EQ(code_of(store().write(ino, offset, some_bytes(100, 2))), Code::kFileTooLarge);
+  InodeChange grow;
+  grow.size = kObjectSizeMax;
+  EXPECT_TRUE(store().change(ino, grow).ok());
+  EXPECT_TRUE(store().sync_all().ok());
+  EXPECT_FALSE(store().poisoned());
+}
+
 // Room was claimed for every map row the size could have: 13 GB of zeros in the log for a hole of 2 TiB.
 TEST_F(StoreTest, HolesTakeNoRoomInTheLogWhenTheyAreCutOffOrPunchedOrRemoved) {
   constexpr std::uint64_t kFar = std::uint64_t{2} << 40;

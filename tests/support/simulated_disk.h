@@ -31,6 +31,8 @@ class SimulatedDisk final : public Disk {
   Status sync_folder(std::string_view folder) override;
   Status sync_all() override;
   Result<Space> space() override;
+  std::uint64_t file_size_max() override { return file_size_max_; }
+  void set_file_size_max(std::uint64_t bytes) { file_size_max_ = bytes; }  // for what asks from now on; no file is refused
 
   // What a power cut keeps of that which no sync covers.
   enum class Keep {
@@ -138,6 +140,7 @@ class SimulatedDisk final : public Disk {
   std::string fault_place_;
   std::map<std::string, std::uint64_t>* places_ = nullptr;
   std::uint64_t capacity_ = std::uint64_t{1} << 40;
+  std::uint64_t file_size_max_ = UINT64_MAX;
 };
 
 class SimulatedDisk::Image {
