@@ -35,6 +35,9 @@ class BucketControl {
   virtual Result<SseRule> rule(const BucketName& bucket) = 0;  // the default one where none was put
   // One atomic replacement. kUnsupported when this machine cannot serve the rule (DSSE with one library).
   virtual Status put_rule(const BucketName& bucket, const SseRule& rule) = 0;
+  // The same for a directory bucket. A KMS key, an id or ARN, is tried as the caller first, and then is the bucket's for
+  // life: kKeyPinned for another one, key errors as the KMS gives them.
+  virtual Status put_directory_rule(const BucketName& bucket, const SseRule& rule, const Principal& caller) = 0;
   virtual Status reset_rule(const BucketName& bucket) = 0;
 };
 

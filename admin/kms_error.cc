@@ -10,6 +10,7 @@ JsonError to_kms(const Error& error) {
     case Code::kKeyDisabled: return answer("DisabledException");
     case Code::kKeyPendingDeletion:
     case Code::kKeyPendingImport:
+    case Code::kKeyPinned:
     case Code::kKeyState: return answer("KMSInvalidStateException");
     case Code::kKeyDenied:
     case Code::kAccessDenied:

@@ -48,8 +48,17 @@ bool has_length(const HttpRequest& request) {
 S3Result<BucketName> parse_bucket(std::string_view text) {
   auto name = BucketName::parse(text);
   if (!name.ok()) return invalid_bucket_name(text);
-  if (name->is_directory_bucket()) return not_implemented("Directory buckets are not implemented here.");
   return *std::move(name);
+}
+
+// The body of CreateBucket and the name must mean the same kind of bucket, and the same zone (DIR-02, 20).
+std::optional<S3Error> check_zone(const BucketName& bucket, const NewBucket& asked) {
+  if (!bucket.is_directory_bucket())
+    return asked.zone ? std::optional(invalid_bucket_name(bucket.str())) : std::nullopt;
+  if (!asked.zone) return malformed_xml();
+  if (*asked.zone == bucket.zone()) return std::nullopt;
+  return invalid_request("The bucket's name is of zone " + std::string(bucket.zone()) + ", its location is " +
+                         *asked.zone + ".");
 }
 
 std::optional<std::size_t> parse_page_size(const S3Target& target) {
@@ -65,30 +74,38 @@ std::optional<std::size_t> parse_page_size(const S3Target& target) {
 }  // namespace
 
 S3Result<HttpResponse> S3Api::serve(S3Operation operation, const S3Target& target, const HttpRequest& request,
-                                    const Principal& caller) {
+                                    const Caller& asking) {
+  const auto& caller = asking.key.principal;
+  if (auto error = check_directory_request(operation, target, request, asking.session)) return *error;
   if (operation == S3Operation::kPutBucketEncryption && !has_length(request))
     return S3Error{411, "MissingContentLength", "You must provide the Content-Length HTTP header.", {}};
   const auto empty = operation == S3Operation::kPutBucketEncryption ? EmptyBody::kRefused : EmptyBody::kAllowed;
   if (auto error = check_body_digests(request, empty)) return *error;
   if (operation == S3Operation::kListBuckets) return list_buckets(target, caller);
+  if (operation == S3Operation::kListDirectoryBuckets) return list_directory_buckets(target, caller);
   if (operation == S3Operation::kCreateBucket) return create_bucket(target, request, caller);
 
-  const auto found = existing_bucket(target, request);
+  const auto found = existing_bucket(target, request, caller);
   if (const auto* error = std::get_if<S3Error>(&found)) return *error;
   const auto& bucket = std::get<BucketName>(found);
   switch (operation) {
     case S3Operation::kHeadBucket: return head_bucket(bucket);
     case S3Operation::kDeleteBucket: return delete_bucket(bucket);
-    case S3Operation::kPutBucketEncryption: return put_encryption(bucket, request.body);
+    case S3Operation::kPutBucketEncryption:
+      return bucket.is_directory_bucket() ? put_directory_encryption(bucket, request.body, caller)
+                                          : put_encryption(bucket, request.body);
     case S3Operation::kGetBucketEncryption: return get_encryption(bucket);
     case S3Operation::kDeleteBucketEncryption: return delete_encryption(bucket);
+    case S3Operation::kCreateSession: return create_session(bucket, request, asking);
     case S3Operation::kListBuckets:
+    case S3Operation::kListDirectoryBuckets:
     case S3Operation::kCreateBucket: break;
   }
   return internal_error();
 }
 
-S3Result<BucketName> S3Api::existing_bucket(const S3Target& target, const HttpRequest& request) {
+S3Result<BucketName> S3Api::existing_bucket(const S3Target& target, const HttpRequest& request,
+                                            const Principal& caller) {
   const auto expected_owner = request.header("x-amz-expected-bucket-owner");
   if (expected_owner && !AccountId::parse(*expected_owner).ok())
     return S3Error{400,
@@ -101,6 +118,7 @@ S3Result<BucketName> S3Api::existing_bucket(const S3Target& target, const HttpRe
   const auto found = buckets_.find_bucket(std::get<BucketName>(name));
   if (!found.ok()) return to_s3(found.error(), target.bucket);
   if (expected_owner && *expected_owner != found->owner.str()) return access_denied();
+  if (found->name.is_directory_bucket() && found->owner != caller.account) return access_denied();  // SEED-35, 36
   return name;
 }
 
@@ -122,6 +140,7 @@ S3Result<HttpResponse> S3Api::list_buckets(const S3Target& target, const Princip
   const bool right_region = asked_region.empty() || asked_region == realm_.region.str();
   for (auto& bucket : *all) {
     const auto& name = bucket.name.str();
+    if (bucket.name.is_directory_bucket()) continue;
     if (!right_region || bucket.owner != caller.account || name <= as_text(*after) || !name.starts_with(page.prefix))
       continue;
     if (page.buckets.size() == *page_size) {
@@ -139,11 +158,14 @@ S3Result<HttpResponse> S3Api::create_bucket(const S3Target& target, const HttpRe
   if (const auto* error = std::get_if<S3Error>(&name)) return *error;
   const auto& bucket = std::get<BucketName>(name);
   if (auto error = check_create_headers(request)) return *error;
+  NewBucket asked;
   if (!request.body.empty()) {
-    const auto asked = parse_create_bucket_configuration(request.body);
-    if (const auto* error = std::get_if<S3Error>(&asked)) return *error;
-    if (auto error = check_location(std::get<0>(asked), realm_.region)) return *error;
+    const auto parsed = parse_create_bucket_configuration(request.body);
+    if (const auto* error = std::get_if<S3Error>(&parsed)) return *error;
+    asked = std::get<NewBucket>(parsed);
   }
+  if (auto error = check_zone(bucket, asked)) return *error;
+  if (auto error = check_location(asked.region, realm_.region)) return *error;
   const auto created = buckets_.create_bucket(bucket, caller);
   if (!created.ok() && created.code() == Code::kExists) return answer_existing(bucket, caller);
   if (!created.ok()) return to_s3(created.error(), bucket.str());
@@ -156,15 +178,18 @@ S3Result<HttpResponse> S3Api::answer_existing(const BucketName& bucket, const Pr
   const auto found = buckets_.find_bucket(bucket);
   if (!found.ok()) return to_s3(found.error(), bucket.str());
   if (found->owner != caller.account) return to_s3({Code::kExists, ""}, bucket.str());
-  if (realm_.region.str() == "us-east-1") return HttpResponse{200, {{"Location", "/" + bucket.str()}}, ""};
+  if (realm_.region.str() == "us-east-1" && !bucket.is_directory_bucket()) return HttpResponse{200, {{"Location", "/" + bucket.str()}}, ""};
   return S3Error{409,
                  "BucketAlreadyOwnedByYou",
                  "Your previous request to create the named bucket succeeded and you already own it.",
                  {{"BucketName", bucket.str()}}};
 }
 
-S3Result<HttpResponse> S3Api::head_bucket(const BucketName&) {
-  return HttpResponse{200, {{"x-amz-bucket-region", realm_.region.str()}, {"Content-Type", "application/xml"}}, ""};
+S3Result<HttpResponse> S3Api::head_bucket(const BucketName& bucket) {
+  HttpResponse answer{200, {{"x-amz-bucket-region", realm_.region.str()}, {"Content-Type", "application/xml"}}, ""};
+  if (bucket.is_directory_bucket())
+    answer.headers.push_back({"x-amz-bucket-location-name", std::string(bucket.zone())});
+  return answer;
 }
 
 S3Result<HttpResponse> S3Api::delete_bucket(const BucketName& bucket) {

@@ -4,16 +4,23 @@
 #include "admin/http.h"
 #include "admin/s3_error.h"
 #include "admin/s3_target.h"
+#include "admin/session.h"
+#include "base/clock.h"
 
 namespace coffer {
 
 // S3's bucket operations over BucketControl (S3 API reference). Sees requests whose signature holds. Thread-safe.
 class S3Api {
  public:
-  S3Api(const Realm& realm, BucketControl& buckets) : realm_(realm), buckets_(buckets) {}
+  S3Api(const Realm& realm, BucketControl& buckets, const Clock& clock)
+      : realm_(realm), buckets_(buckets), clock_(clock) {}
 
+  struct Caller {
+    const AccessKey& key;
+    const Session* session = nullptr;  // of a directory bucket, whose key this is
+  };
   S3Result<HttpResponse> serve(S3Operation operation, const S3Target& target, const HttpRequest& request,
-                               const Principal& caller);
+                               const Caller& caller);
 
  private:
   S3Result<HttpResponse> list_buckets(const S3Target& target, const Principal& caller);
@@ -24,11 +31,25 @@ class S3Api {
   S3Result<HttpResponse> put_encryption(const BucketName& bucket, std::string_view body);
   S3Result<HttpResponse> get_encryption(const BucketName& bucket);
   S3Result<HttpResponse> delete_encryption(const BucketName& bucket);
+  // --- s3_api_directory.cc ---
+  S3Result<HttpResponse> list_directory_buckets(const S3Target& target, const Principal& caller);
+  S3Result<HttpResponse> create_session(const BucketName& bucket, const HttpRequest& request, const Caller& caller);
+  S3Result<HttpResponse> put_directory_encryption(const BucketName& bucket, std::string_view body,
+                                                  const Principal& caller);
+  std::optional<S3Error> check_session_encryption(const BucketName& bucket, const HttpRequest& request,
+                                                  SessionTerms& terms);
+
   // The bucket a request means, once it is known to exist and to belong to whom the request expects.
-  S3Result<BucketName> existing_bucket(const S3Target& target, const HttpRequest& request);
+  S3Result<BucketName> existing_bucket(const S3Target& target, const HttpRequest& request, const Principal& caller);
 
   const Realm realm_;
   BucketControl& buckets_;
+  const Clock& clock_;
 };
+
+// What is refused of a request for a directory bucket before anything is looked up (SEED-02, 04, 58, 61, DIR-03, 04, 13),
+// and what makes no sense for any other.
+std::optional<S3Error> check_directory_request(S3Operation operation, const S3Target& target, const HttpRequest& request,
+                                               const Session* session);
 
 }  // namespace coffer

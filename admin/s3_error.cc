@@ -72,7 +72,8 @@ S3Error to_s3(const Error& error, std::string_view bucket) {
     case Code::kIsDirectory:
     case Code::kCrossesBuckets:
     case Code::kNoAttribute:
-    case Code::kTooManyLinks: return answer(400, "InvalidRequest");
+    case Code::kTooManyLinks:
+    case Code::kKeyPinned: return answer(400, "InvalidRequest");
     case Code::kFileTooLarge: return answer(400, "EntityTooLarge");
     case Code::kNotPermitted:
     case Code::kAccessDenied:

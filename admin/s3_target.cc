@@ -18,13 +18,34 @@ bool ends_with_or_cut(std::string_view& host, std::string_view suffix) {
   return true;
 }
 
+// BUCKET.s3express-ZONE.REGION.amazonaws.com, or s3express-control in the zone's place; BUCKET may be missing, and
+// localhost may stand for REGION.amazonaws.com.
+std::optional<S3Target::Host> take_express_host(std::string_view host, std::string& bucket) {
+  constexpr std::string_view kExpress = "s3express-";
+  if (ends_with_or_cut(host, ".amazonaws.com")) {
+    const auto region = host.rfind('.');
+    if (region == std::string_view::npos) return std::nullopt;
+    host = host.substr(0, region);
+  } else if (!ends_with_or_cut(host, ".localhost")) {
+    return std::nullopt;
+  }
+  const auto dot = host.rfind('.');
+  const auto label = dot == std::string_view::npos ? host : host.substr(dot + 1);
+  if (!label.starts_with(kExpress)) return std::nullopt;
+  if (dot != std::string_view::npos) bucket = host.substr(0, dot);
+  return label == "s3express-control" ? S3Target::Host::kControl : S3Target::Host::kZone;
+}
+
+std::string host_name(std::string_view header) {
+  const auto lowered = lower_case(trim(header));
+  const auto port = lowered.rfind(':');
+  if (port == std::string::npos || lowered.find(']') != std::string::npos) return lowered;
+  return lowered.substr(0, port);
+}
+
 // BUCKET of BUCKET.s3.amazonaws.com, BUCKET.s3.REGION.amazonaws.com (also with a hyphen), BUCKET.s3.localhost and
 // BUCKET.localhost; any other host is an endpoint, and the bucket stands in the path.
-std::string bucket_in_host(std::string_view host_header) {
-  auto lowered = lower_case(trim(host_header));
-  std::string_view host = lowered;
-  if (const auto port = host.rfind(':'); port != std::string_view::npos && host.find(']') == std::string_view::npos)
-    host = host.substr(0, port);
+std::string bucket_in_host(std::string_view host) {
   if (ends_with_or_cut(host, ".localhost")) {
     if (host == "s3") return {};
     ends_with_or_cut(host, ".s3");
@@ -71,14 +92,20 @@ S3Result<S3Operation> by_method(const std::vector<Row>& rows, std::string_view m
 std::string_view operation_name(S3Operation operation) {
   switch (operation) {
     case S3Operation::kListBuckets: return "ListBuckets";
+    case S3Operation::kListDirectoryBuckets: return "ListDirectoryBuckets";
     case S3Operation::kCreateBucket: return "CreateBucket";
     case S3Operation::kHeadBucket: return "HeadBucket";
     case S3Operation::kDeleteBucket: return "DeleteBucket";
     case S3Operation::kPutBucketEncryption: return "PutBucketEncryption";
     case S3Operation::kGetBucketEncryption: return "GetBucketEncryption";
     case S3Operation::kDeleteBucketEncryption: return "DeleteBucketEncryption";
+    case S3Operation::kCreateSession: return "CreateSession";
   }
   return "";
+}
+
+bool is_control_operation(S3Operation operation) {
+  return operation != S3Operation::kCreateSession && operation != S3Operation::kHeadBucket;
 }
 
 bool S3Target::has_query(std::string_view name) const {
@@ -95,7 +122,14 @@ S3Result<S3Target> parse_s3_target(const HttpRequest& request) {
   const auto path = percent_decode(request.path());
   if (!path || !path->starts_with('/')) return invalid_uri(request.target);
   S3Target target;
-  target.bucket = bucket_in_host(request.header("host").value_or(""));
+  const auto host = host_name(request.header("host").value_or(""));
+  if (const auto express = take_express_host(host, target.bucket)) {
+    target.host = *express;
+  } else {
+    target.bucket = bucket_in_host(host);
+    if (!target.bucket.empty()) target.host = S3Target::Host::kBucket;
+  }
+  target.bucket_in_host = !target.bucket.empty();
   std::string_view rest = std::string_view(*path).substr(1);
   if (target.bucket.empty()) {
     const auto slash = rest.find('/');
@@ -103,6 +137,8 @@ S3Result<S3Target> parse_s3_target(const HttpRequest& request) {
     rest = slash == std::string_view::npos ? std::string_view() : rest.substr(slash + 1);
   }
   target.key = rest;
+  // SDKs with an endpoint of their own write /BUCKET//?session; no key of a directory bucket begins with a slash.
+  if (target.key == "/" && target.bucket.ends_with("--x-s3")) target.key.clear();
 
   auto query = decode_query(request.query());
   if (!query) return invalid_uri(request.target);
@@ -110,22 +146,27 @@ S3Result<S3Target> parse_s3_target(const HttpRequest& request) {
   return target;
 }
 
-S3Result<S3Operation> s3_operation(const S3Target& target, std::string_view method) {
+S3Result<S3Operation> s3_operation(const S3Target& target, std::string_view method, bool directories) {
   if (!is_one_of(method, {"GET", "PUT", "POST", "HEAD", "DELETE"})) return method_not_allowed(method, "SERVICE");
   if (!target.key.empty()) return not_implemented("Object operations are not implemented here: use the mount.");
   const bool encryption = target.has_query("encryption");
   if (target.bucket.empty()) {
     if (encryption || method != "GET") return method_not_allowed(method, "SERVICE");
+    if (directories) {
+      if (auto error = refuse_query(target, {"max-directory-buckets", "continuation-token"})) return *error;
+      return S3Operation::kListDirectoryBuckets;
+    }
     if (auto error = refuse_query(target, {"prefix", "max-buckets", "continuation-token", "bucket-region"}))
       return *error;
     return S3Operation::kListBuckets;
   }
-  if (auto error = refuse_query(target, {"encryption"})) return *error;
+  if (auto error = refuse_query(target, {"encryption", "session"})) return *error;
   if (encryption)
     return by_method({{"PUT", S3Operation::kPutBucketEncryption},
                       {"GET", S3Operation::kGetBucketEncryption},
                       {"DELETE", S3Operation::kDeleteBucketEncryption}},
                      method, "ENCRYPTION");
+  if (target.has_query("session")) return by_method({{"GET", S3Operation::kCreateSession}}, method, "SESSION");
   if (method == "GET") return not_implemented("Listing objects is not implemented here: use the mount.");
   return by_method(
       {{"PUT", S3Operation::kCreateBucket}, {"HEAD", S3Operation::kHeadBucket}, {"DELETE", S3Operation::kDeleteBucket}},

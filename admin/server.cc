@@ -6,11 +6,13 @@
 
 #include "admin/kms_error.h"
 #include "admin/s3_xml.h"
+#include "admin/session.h"
 #include "base/encoding.h"
 
 namespace coffer {
 namespace {
 
+constexpr std::string_view kSessionHeader = "x-amz-s3session-token";
 constexpr std::string_view kTargetHeader = "x-amz-target";
 constexpr std::string_view kKmsPrefix = "TrentService.";
 constexpr std::string_view kCofferPrefix = "Coffer.";
@@ -44,7 +46,8 @@ std::string request_uuid() {  // version 4, as KMS's
 std::optional<S3Error> check_single_headers(const HttpRequest& request) {
   for (const auto* name :
        {"host", "authorization", "date", "x-amz-date", "x-amz-content-sha256", "x-amz-target", "content-length",
-        "content-md5", "x-amz-expected-bucket-owner", "x-amz-sdk-checksum-algorithm", "transfer-encoding"}) {
+        "content-md5", "x-amz-expected-bucket-owner", "x-amz-sdk-checksum-algorithm", "x-amz-s3session-token",
+        "transfer-encoding"}) {
     if (request.header_count(name) > 1)
       return invalid_request("The " + std::string(name) + " header must be given once.");
   }
@@ -91,9 +94,26 @@ std::string_view known_method(std::string_view method) {
   return "-";
 }
 
-bool names_directory_bucket(const S3Target& target) {
-  const auto bucket = BucketName::parse(target.bucket);
-  return bucket.ok() && bucket->is_directory_bucket();
+// Also where the rest of the name is none: its refusal says more than one of the signature.
+bool names_directory_bucket(const S3Target& target) { return target.bucket.ends_with("--x-s3"); }
+
+// What a request says of CreateSession's token, in a header or, signed there, in the query.
+std::optional<std::string> session_token(const HttpRequest& request, const S3Target& target) {
+  if (const auto header = request.header(kSessionHeader)) return std::string(*header);
+  for (const auto& [name, value] : target.query)
+    if (equal_ignoring_case(name, kSessionHeader)) return value;
+  return std::nullopt;
+}
+
+// Of a request whose signature holds: whether it is signed as one for directory buckets.
+bool signed_for_express(const HttpRequest& request) {
+  const auto read = read_authorization(request, "s3");
+  const auto* authorization = std::get_if<Authorization>(&read);
+  return authorization != nullptr && authorization->scope.service == "s3express";
+}
+
+S3Error bad_session() {
+  return {403, "InvalidToken", "The provided token is malformed, has expired, or is of another store.", {}};
 }
 
 // A request that is signed in the query may have x-amz-* headers there too, where SDKs put them; the parameters that
@@ -119,7 +139,7 @@ std::optional<S3Error> lift_headers(HttpRequest& request, S3Target& target) {
 
 Server::Server(Realm realm, const Controls& controls, const Credentials& credentials, const Clock& clock, Log log)
     : realm_(std::move(realm)),
-      s3_(realm_, controls.buckets),
+      s3_(realm_, controls.buckets, clock),
       kms_(controls.kms, realm_),
       coffer_(controls.buckets, controls.kms.keys, controls.kms.data_keys, controls.mount, controls.unlock),
       credentials_(credentials),
@@ -148,18 +168,27 @@ Server::Outcome Server::serve_s3(const HttpRequest& request) {
   if (const auto* error = std::get_if<S3Error>(&target)) return answer(*error);
   auto& named = std::get<S3Target>(target);
 
-  const SigningScope scope{"s3", realm_.region.str(), names_directory_bucket(named)};
-  const auto verified = verify_signature(request, scope, credentials_, clock_.wall_ns());
+  std::optional<Session> session;
+  if (const auto token = session_token(request, named)) {
+    session = open_session(*token, credentials_, clock_.wall_ns() / 1'000'000'000);
+    if (!session) return answer(bad_session());
+  }
+  std::optional<SessionKey> session_key;
+  if (session) session_key.emplace(*session);
+  const Credentials& credentials = session ? static_cast<const Credentials&>(*session_key) : credentials_;
+  const SigningScope scope{"s3", realm_.region.str(), named.bucket.empty() || names_directory_bucket(named)};
+  const auto verified = verify_signature(request, scope, credentials, clock_.wall_ns());
   if (const auto* failure = std::get_if<AuthFailure>(&verified)) return answer(failure->answer);
   const auto& key = *std::get<const AccessKey*>(verified);
   outcome.access_key_id = key.id;
 
   auto lifted = request;
   if (auto error = lift_headers(lifted, named)) return answer(*error);
-  const auto operation = s3_operation(named, request.method);
+  const bool directories = named.host == S3Target::Host::kControl || signed_for_express(request);
+  const auto operation = s3_operation(named, request.method, directories);
   if (const auto* error = std::get_if<S3Error>(&operation)) return answer(*error);
   outcome.operation = operation_name(std::get<S3Operation>(operation));
-  return answer(s3_.serve(std::get<S3Operation>(operation), named, lifted, key.principal));
+  return answer(s3_.serve(std::get<S3Operation>(operation), named, lifted, {key, session ? &*session : nullptr}));
 }
 
 Server::Outcome Server::serve_json(const HttpRequest& request, std::string_view target) {

@@ -40,6 +40,7 @@ int exit_code(Code code) {
     case Code::kNoAttribute:
     case Code::kOutOfRange:
     case Code::kUnsupported:
+    case Code::kKeyPinned:
     case Code::kKeyState:
     case Code::kInvalidCiphertext:
     case Code::kIncorrectKey:

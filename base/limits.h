@@ -125,12 +125,23 @@ inline constexpr std::int64_t kStopSeconds = 10;             // for the requests
 inline constexpr std::size_t kHeaderSizeMax = 32 * 1024;     // request line and headers; AWS: 8 KiB each
 inline constexpr std::size_t kBodyDrainedMax = 1 << 20;      // of a refused body, so that its sender hears the answer
 inline constexpr std::int64_t kClockSkewSeconds = 15 * 60;   // AUTH-04
+inline constexpr std::int64_t kSessionSeconds = 300;           // S3: of CreateSession
+inline constexpr std::size_t kSessionTokenMax = 4096;        // about 400 bytes are used
 inline constexpr std::int64_t kPresignedSecondsMax = 7 * 24 * 3600;  // S3: X-Amz-Expires
 inline constexpr std::size_t kXmlDepthMax = 16;              // the schema has 5
 inline constexpr std::size_t kKmsKeyNameMax = 2048;          // KMS: KeyId has 1 to 2048 characters
 inline constexpr std::size_t kBucketsPerPageMax = 10'000;    // S3: max-buckets
+inline constexpr std::size_t kDirectoryBucketsPerPageMax = 1000;  // S3: max-directory-buckets
 inline constexpr int kJsonDepthMax = 16;                     // KMS's deepest request has 3
 inline constexpr std::size_t kCredentialsFileMax = 64 * 1024;  // some hundred access keys
+
+// --- the audit trail ---
+
+inline constexpr std::uint64_t kAuditFileBytesMax = 16 << 20;  // then the next file; reading one takes some 10 ms
+inline constexpr std::uint64_t kAuditFilesKept = 64;           // a gibibyte: two million calls
+inline constexpr std::size_t kAuditRecordMax = 64 * 1024;      // the largest request is a body of 64 KiB, most of it not told
+inline constexpr std::size_t kAuditPageMax = 1000;             // records in one answer
+inline constexpr std::int64_t kAuditSettleMs = 5000;           // what a power cut may take back, as of everything else
 
 // --- the coffer program ---
 

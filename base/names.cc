@@ -33,12 +33,15 @@ Result<BucketName> BucketName::parse(std::string_view text) {
   return name;
 }
 
-bool BucketName::is_directory_bucket() const {
+bool BucketName::is_directory_bucket() const { return !zone().empty(); }
+
+std::string_view BucketName::zone() const {
   constexpr std::string_view kSuffix = "--x-s3";
-  if (!text_.ends_with(kSuffix)) return false;
+  if (!text_.ends_with(kSuffix)) return {};
   const auto stem = std::string_view(text_).substr(0, text_.size() - kSuffix.size());
-  const auto zone = stem.rfind("--");
-  return zone != std::string_view::npos && zone > 0 && zone + 2 < stem.size();
+  const auto mark = stem.rfind("--");
+  if (mark == std::string_view::npos || mark == 0) return {};
+  return stem.substr(mark + 2);
 }
 
 Result<AccountId> AccountId::parse(std::string_view text) {
@@ -54,10 +57,13 @@ Result<Region> Region::parse(std::string_view text) {
   return Region{std::string(text)};
 }
 
-std::string bucket_arn(const BucketName& bucket) { return "arn:aws:s3:::" + bucket.str(); }
+std::string bucket_arn(const Realm& realm, const BucketName& bucket) {
+  if (!bucket.is_directory_bucket()) return "arn:aws:s3:::" + bucket.str();
+  return "arn:aws:s3express:" + realm.region.str() + ":" + realm.account.str() + ":bucket/" + bucket.str();
+}
 
 std::string object_arn(const BucketName& bucket, std::string_view key) {
-  return bucket_arn(bucket) + "/" + std::string(key);
+  return "arn:aws:s3:::" + bucket.str() + "/" + std::string(key);
 }
 
 std::string kms_key_arn(const Realm& realm, std::string_view key_id) {

@@ -15,6 +15,7 @@ class BucketName {
   static Result<BucketName> parse(std::string_view text);
   const std::string& str() const { return text_; }
   bool is_directory_bucket() const;
+  std::string_view zone() const;  // of a directory bucket: the zone its name says; else empty
   auto operator<=>(const BucketName&) const = default;
 
  private:
@@ -60,7 +61,8 @@ struct Principal {
   auto operator<=>(const Principal&) const = default;
 };
 
-std::string bucket_arn(const BucketName& bucket);                             // arn:aws:s3:::BUCKET
+// arn:aws:s3:::BUCKET; of a directory bucket arn:aws:s3express:R:A:bucket/BUCKET
+std::string bucket_arn(const Realm& realm, const BucketName& bucket);
 std::string object_arn(const BucketName& bucket, std::string_view key);       // arn:aws:s3:::BUCKET/KEY
 std::string kms_key_arn(const Realm& realm, std::string_view key_id);         // arn:aws:kms:R:A:key/ID
 std::string kms_alias_arn(const Realm& realm, std::string_view alias_name);   // arn:aws:kms:R:A:alias/NAME; alias_name has the alias/

@@ -32,6 +32,7 @@ std::string_view code_name(Code code) {
     case Code::kKeyPendingDeletion: return "key pending deletion";
     case Code::kKeyPendingImport: return "key pending import";
     case Code::kKeyDenied: return "key denied";
+    case Code::kKeyPinned: return "key pinned";
     case Code::kKeyState: return "key state";
     case Code::kInvalidCiphertext: return "invalid ciphertext";
     case Code::kIncorrectKey: return "incorrect key";

@@ -40,6 +40,7 @@ enum class Code {
   kKeyPendingDeletion,
   kKeyPendingImport,    // a key whose imported material is not there (yet, or any more)
   kKeyDenied,           // a policy forbids this principal the key
+  kKeyPinned,           // the bucket has another key for life
   kKeyState,            // the key's state forbids the operation (cancel deletion of a live key ...)
   kInvalidCiphertext,   // a KMS blob that is damaged, or was made under another context
   kIncorrectKey,        // a KMS blob made by another key than the one named

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/names.h"
+
 namespace coffer {
 
 // S3's three server-side encryptions, by the names S3 gives them (API reference, ServerSideEncryptionByDefault).
@@ -25,6 +27,13 @@ struct SseRule {
 
   bool uses_bucket_key() const { return algorithm == SseAlgorithm::kAwsKms && bucket_key_enabled; }
   bool operator==(const SseRule&) const = default;
+
+  // What a bucket has before anything was put, and after it was deleted. Bucket Keys are always on in directory buckets.
+  static SseRule unconfigured(const BucketName& bucket) {
+    SseRule rule;
+    rule.bucket_key_enabled = bucket.is_directory_bucket();
+    return rule;
+  }
 };
 
 }  // namespace coffer

@@ -27,12 +27,13 @@ Result<HttpResponse> ApiClient::send(HttpRequest request, std::string_view servi
   return http_.send(request);
 }
 
-Result<std::string> ApiClient::s3(std::string_view method, std::string target, std::string body) {
+Result<std::string> ApiClient::s3(std::string_view method, std::string target, std::string body,
+                                  std::string_view service) {
   HttpRequest request;
   request.method = method;
   request.target = std::move(target);
   request.body = std::move(body);
-  COFFER_ASSIGN(HttpResponse response, send(std::move(request), "s3"));
+  COFFER_ASSIGN(HttpResponse response, send(std::move(request), service));
   if (!succeeded(response)) return s3_refusal(response.status, response.body);
   return std::move(response.body);
 }

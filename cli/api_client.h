@@ -18,7 +18,8 @@ class ApiClient {
   static Result<ApiClient> to(const Endpoint& endpoint);
 
   // target: path and query, percent-encoded. The answer's body.
-  Result<std::string> s3(std::string_view method, std::string target, std::string body = {});
+  Result<std::string> s3(std::string_view method, std::string target, std::string body = {},
+                         std::string_view service = "s3" /* or s3express */);
   Result<Json> kms(std::string_view operation, const Json& input = Json::object());     // TrentService.X
   Result<Json> coffer(std::string_view operation, const Json& input = Json::object());  // Coffer.X
 

@@ -35,7 +35,9 @@ Result<std::string> wanted_configuration(const EncryptionOptions& options) {
   SseRule rule;
   rule.algorithm = parse_sse(*options.sse).value_or(SseAlgorithm::kAes256);
   rule.kms_key = options.key;
-  rule.bucket_key_enabled = options.bucket_key;
+  const auto bucket = BucketName::parse(options.bucket);
+  const bool always_on = bucket.ok() && bucket->is_directory_bucket();
+  rule.bucket_key_enabled = options.bucket_key || always_on;
   return encryption_configuration(rule);
 }
 

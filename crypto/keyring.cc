@@ -74,8 +74,9 @@ void commit(Envelope& envelope, const std::vector<Key>& data_keys) {
 
 }  // namespace
 
-std::string context_arn_of(const SseRule& rule, const BucketName& bucket, std::string_view object_key) {
-  return rule.uses_bucket_key() ? bucket_arn(bucket) : object_arn(bucket, object_key);
+std::string context_arn_of(const SseRule& rule, const Subject& subject) {
+  if (rule.uses_bucket_key() || subject.bucket.is_directory_bucket()) return bucket_arn(subject.realm, subject.bucket);
+  return object_arn(subject.bucket, subject.object_key);
 }
 
 Keyring::Keyring(const KeySchedule& keys, const AeadSuite& suite, Kms& kms, Kms& bucket_keys)
@@ -89,7 +90,7 @@ Result<Keyring::Issued> Keyring::issue(const SseRule& rule, const Subject& subje
   envelope.generation = subject.generation;
   envelope.chunk_size = subject.chunk_size;
   envelope.algorithm = rule.algorithm;
-  envelope.context_arn = context_arn_of(rule, subject.bucket, subject.object_key);
+  envelope.context_arn = context_arn_of(rule, subject);
   COFFER_TRY(check_context_arn(envelope.context_arn));
 
   DataKeys data_keys;

@@ -17,12 +17,13 @@ struct Subject {
   std::uint64_t object = 0;
   std::uint32_t generation = 1;
   std::uint32_t chunk_size = 0;
+  Realm realm;  // of the bucket: ARNs name it
   BucketName bucket;
   std::string object_key;  // path below the bucket, as S3 would name it
 };
 
-// The aws:s3:arn that an object's KMS calls are bound to under the rule.
-std::string context_arn_of(const SseRule& rule, const BucketName& bucket, std::string_view object_key);
+// The aws:s3:arn that an object's KMS calls are bound to under the rule. In a directory bucket always the bucket's.
+std::string context_arn_of(const SseRule& rule, const Subject& subject);
 
 // Issues and unlocks envelopes: the only switch on the scheme. Every data key is a KDF input; the chunk ciphers are
 // derived from it (docs/FORMAT.md, "Keys"). Thread-safe; may block in the KMS.

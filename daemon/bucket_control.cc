@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "crypto/encryption_context.h"
+
 namespace coffer {
 namespace {
 
@@ -48,9 +50,33 @@ Result<SseRule> StoreBucketControl::rule(const BucketName& bucket) {
 
 Status StoreBucketControl::put_rule(const BucketName& bucket, const SseRule& rule) {
   COFFER_TRY(keyring_.serves(rule.algorithm));
-  return store_.put_rule(bucket, rule);
+  COFFER_TRY(store_.put_rule(bucket, rule));
+  if (rule.kms_key && !rule.kms_key->starts_with("arn:"))
+    log_(LogLevel::kWarning,
+         "a bucket's default names its key by id or alias: whose key that is depends on who asks. Name its ARN");
+  return {};
 }
 
-Status StoreBucketControl::reset_rule(const BucketName& bucket) { return store_.put_rule(bucket, SseRule()); }
+Status StoreBucketControl::put_directory_rule(const BucketName& bucket, const SseRule& rule, const Principal& caller) {
+  if (!rule.kms_key) return store_.put_rule(bucket, rule);
+  COFFER_ASSIGN(const KeyMetadata key, kms_.authorize("kms:GenerateDataKey", *rule.kms_key, {caller}));
+  if (key.manager == KeyManager::kAws)
+    return Error{Code::kInvalidArgument, "The AWS managed key (aws/s3) is not supported in directory buckets."};
+  COFFER_TRY(try_key(bucket, key.arn, caller));
+  return store_.put_rule(bucket, rule, key.arn);
+}
+
+// Not before a key has wrapped and opened something for this very caller is it the bucket's for life.
+Status StoreBucketControl::try_key(const BucketName& bucket, std::string_view key_arn, const Principal& caller) {
+  COFFER_ASSIGN(const Bucket found, store_.find_bucket(bucket));
+  const auto arn = parse_kms_arn(key_arn);
+  COFFER_ASSIGN(const Region region, Region::parse(arn ? arn->region : ""));
+  const EncryptionContext context = {{std::string(kContextArn), bucket_arn({found.owner, region}, bucket)}};
+  COFFER_ASSIGN(const DataKey made, kms_.generate_data_key(key_arn, context, caller));
+  COFFER_TRY(kms_.decrypt(made.blob, context, caller));
+  return {};
+}
+
+Status StoreBucketControl::reset_rule(const BucketName& bucket) { return store_.reset_rule(bucket); }
 
 }  // namespace coffer

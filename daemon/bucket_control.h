@@ -1,7 +1,9 @@
 #pragma once
 
 #include "admin/control.h"
+#include "base/log.h"
 #include "crypto/keyring.h"
+#include "crypto/local_kms.h"
 #include "daemon/kernel_cache.h"
 #include "store/store.h"
 
@@ -11,8 +13,9 @@ namespace coffer {
 class StoreBucketControl final : public BucketControl {
  public:
   // Buckets made here belong to `uid` and `gid`, the mounter.
-  StoreBucketControl(Store& store, const Keyring& keyring, KernelCache& cache, std::uint32_t uid, std::uint32_t gid)
-      : store_(store), keyring_(keyring), cache_(cache), uid_(uid), gid_(gid) {}
+  StoreBucketControl(Store& store, const Keyring& keyring, LocalKms& kms, KernelCache& cache, std::uint32_t uid,
+                     std::uint32_t gid, Log log)
+      : store_(store), keyring_(keyring), kms_(kms), cache_(cache), uid_(uid), gid_(gid), log_(std::move(log)) {}
 
   Status create_bucket(const BucketName& bucket, const Principal& caller) override;
   Status delete_bucket(const BucketName& bucket) override;
@@ -20,13 +23,18 @@ class StoreBucketControl final : public BucketControl {
   Result<std::vector<BucketInfo>> list_buckets() override;
   Result<SseRule> rule(const BucketName& bucket) override;
   Status put_rule(const BucketName& bucket, const SseRule& rule) override;
+  Status put_directory_rule(const BucketName& bucket, const SseRule& rule, const Principal& caller) override;
   Status reset_rule(const BucketName& bucket) override;
 
  private:
+  Status try_key(const BucketName& bucket, std::string_view key_arn, const Principal& caller);
+
   Store& store_;
   const Keyring& keyring_;
+  LocalKms& kms_;
   KernelCache& cache_;
   const std::uint32_t uid_, gid_;
+  const Log log_;
 };
 
 }  // namespace coffer

@@ -34,6 +34,7 @@ int error_number(Code code) {
     case Code::kKeyPendingDeletion: return EKEYREVOKED;
     case Code::kKeyPendingImport: return EKEYREVOKED;
     case Code::kKeyDenied: return EACCES;
+    case Code::kKeyPinned: return EPERM;
     case Code::kKeyState: return EKEYREVOKED;
     case Code::kInvalidCiphertext: return EBADMSG;
     case Code::kIncorrectKey: return EBADMSG;

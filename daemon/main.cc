@@ -102,13 +102,14 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
   COFFER_ASSIGN(const auto store, Store::open(*opened->catalog, opened->folder->disk(), *opened->keyring, clock, log,
                                               options.principal.value_or(account_root)));
   store->before_commit([&kms] { return kms.save_call_counts(); });
+  if (options.block_sse_c) store->block_sse_c_in_new_buckets();
   const auto make_durable = [&store = *store] { return store.sync_all(); };
 
   COFFER_ASSIGN(const auto socket, AdminSocket::listen(place));
   COFFER_ASSIGN(const auto shell, FuseShell::mount(*store, clock, shell_options(options, path, dir), log));
   shell->start();
 
-  StoreBucketControl buckets(*store, *opened->keyring, *shell, getuid(), getgid());
+  StoreBucketControl buckets(*store, *opened->keyring, kms, *shell, getuid(), getgid(), log);
   StoreKeyUsers key_users(*store, *opened->bucket_keys, *shell, log);
   KmsKeyControl keys(kms, key_users, make_durable);
   KmsAliasControl aliases(kms, make_durable);

@@ -65,6 +65,10 @@ Status take_mount_option(const std::string& option, DaemonOptions& options) {
     options.poll_us = *micros;
     return {};
   }
+  if (option == "block-sse-c") {
+    options.block_sse_c = true;
+    return {};
+  }
   if (name == "uid-map") return wrong("-o uid-map= is not available in this version: leave it out");
   if (name == "fsname" || name == "subtype") return wrong("-o " + name + "= is the store's own: leave it out");
   options.mount_options.push_back(option);
@@ -92,7 +96,7 @@ void describe(CLI::App& app, DaemonOptions& options, Raw& raw) {
   app.add_option("STORE", options.store, "the store's folder")->required();
   app.add_option("DIR", options.dir, "where to mount it: an empty folder")->required();
   app.add_flag("-f", options.foreground, "log to stderr");
-  app.add_option("-o", raw.mount_options, "mount options: principal=ARN, poll-us=N; the rest is libfuse's")
+  app.add_option("-o", raw.mount_options, "mount options: principal=ARN, poll-us=N, block-sse-c; the rest is libfuse's")
       ->type_name("OPT,OPT...")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

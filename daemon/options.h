@@ -25,6 +25,7 @@ struct DaemonOptions {
   std::vector<std::string> mount_options;  // for libfuse, one each, escapes kept
   std::optional<Principal> principal;      // whose keys the mount uses; else the account's root
   std::uint32_t poll_us = 0;
+  bool block_sse_c = false;  // in buckets made from now on (GBE-02)
 };
 
 struct HelpText {

@@ -145,7 +145,8 @@ class Catalog final : public KmsRecords {
   Result<Bucket> bucket(const BucketName& name);  // kNoSuchBucket
   Result<std::vector<Bucket>> buckets();
   Status insert_bucket(const Bucket& bucket);
-  Status update_rule(InodeNumber bucket, const SseRule& rule, std::uint64_t rule_version);
+  Status update_rule(InodeNumber bucket, const SseRule& rule, std::uint64_t rule_version,
+                     const std::optional<std::string>& pinned_key);
   Status remove_bucket(InodeNumber bucket);
 
   // --- the reseal queue, newest first ---

@@ -43,19 +43,20 @@ Result<std::optional<Catalog::Resealing>> resealing_at(Query&& row) {
 
 }  // namespace
 
-// Of the columns ino, name, owner, created, algorithm, kms_key, bucket_key, blocked, rule_version.
+// Of the columns ino, name, owner, created, algorithm, kms_key, bucket_key, blocked, rule_version, pinned_key.
 Result<Bucket> bucket_at(Query& row) {
   auto name = BucketName::parse(row.text(1));
   auto owner = AccountId::parse(row.text(2));
   if (!name || !owner) return Error{Code::kDamaged, "the catalog holds a bucket without a valid name or owner"};
   Bucket bucket{row.number(0, kInodeMax), *name, *owner, row.signed_number(3), rule_at(row, 4), row.number(8)};
+  if (!row.is_null(9)) bucket.pinned_key = row.text(9);
   COFFER_TRY(row.sound());
   return bucket;
 }
 
 Result<Bucket> Catalog::bucket(InodeNumber ino) {
   auto row = state_->query(
-      "SELECT ino, name, owner, created, algorithm, kms_key, bucket_key, blocked, rule_version FROM buckets WHERE ino "
+      "SELECT ino, name, owner, created, algorithm, kms_key, bucket_key, blocked, rule_version, pinned_key FROM buckets WHERE ino "
       "= ?1",
       ino);
   COFFER_ASSIGN(bool found, row.step());
@@ -65,7 +66,7 @@ Result<Bucket> Catalog::bucket(InodeNumber ino) {
 
 Result<Bucket> Catalog::bucket(const BucketName& name) {
   auto row = state_->query(
-      "SELECT ino, name, owner, created, algorithm, kms_key, bucket_key, blocked, rule_version FROM buckets WHERE name "
+      "SELECT ino, name, owner, created, algorithm, kms_key, bucket_key, blocked, rule_version, pinned_key FROM buckets WHERE name "
       "= ?1",
       name.str());
   COFFER_ASSIGN(bool found, row.step());
@@ -75,7 +76,7 @@ Result<Bucket> Catalog::bucket(const BucketName& name) {
 
 Result<std::vector<Bucket>> Catalog::buckets() {
   auto rows = state_->query(
-      "SELECT ino, name, owner, created, algorithm, kms_key, bucket_key, blocked, rule_version FROM buckets ORDER BY "
+      "SELECT ino, name, owner, created, algorithm, kms_key, bucket_key, blocked, rule_version, pinned_key FROM buckets ORDER BY "
       "name");
   std::vector<Bucket> buckets;
   while (true) {
@@ -90,19 +91,20 @@ Status Catalog::insert_bucket(const Bucket& b) {
   auto blocked = encode_blocked(b.rule.blocked);
   return state_
       ->query(
-          "INSERT INTO buckets(ino, name, owner, created, algorithm, kms_key, bucket_key, blocked, rule_version)"
-          " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+          "INSERT INTO buckets(ino, name, owner, created, algorithm, kms_key, bucket_key, blocked, rule_version,"
+          " pinned_key) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
           b.ino, b.name.str(), b.owner.str(), b.created_ns, sse_name(b.rule.algorithm), b.rule.kms_key,
-          b.rule.bucket_key_enabled, blocked, b.rule_version)
+          b.rule.bucket_key_enabled, blocked, b.rule_version, b.pinned_key)
       .run();
 }
 
-Status Catalog::update_rule(InodeNumber bucket, const SseRule& rule, std::uint64_t rule_version) {
+Status Catalog::update_rule(InodeNumber bucket, const SseRule& rule, std::uint64_t rule_version,
+                            const std::optional<std::string>& pinned_key) {
   auto blocked = encode_blocked(rule.blocked);
   auto query = state_->query(
-      "UPDATE buckets SET algorithm = ?2, kms_key = ?3, bucket_key = ?4, blocked = ?5, rule_version = ?6 WHERE ino = "
-      "?1",
-      bucket, sse_name(rule.algorithm), rule.kms_key, rule.bucket_key_enabled, blocked, rule_version);
+      "UPDATE buckets SET algorithm = ?2, kms_key = ?3, bucket_key = ?4, blocked = ?5, rule_version = ?6,"
+      " pinned_key = ?7 WHERE ino = ?1",
+      bucket, sse_name(rule.algorithm), rule.kms_key, rule.bucket_key_enabled, blocked, rule_version, pinned_key);
   COFFER_TRY(query.run());
   if (query.changes() == 0) return Error{Code::kNoSuchBucket, "The specified bucket does not exist"};
   return {};

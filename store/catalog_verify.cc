@@ -252,7 +252,7 @@ class Verification {
   Status records() {
     COFFER_TRY(pass(status_of(catalog_.realm())));
     auto rows = statements_.query(
-        "SELECT ino, name, owner, created, algorithm, kms_key, bucket_key, blocked, rule_version FROM buckets");
+        "SELECT ino, name, owner, created, algorithm, kms_key, bucket_key, blocked, rule_version, pinned_key FROM buckets");
     while (room()) {
       COFFER_ASSIGN(bool found, rows.step());
       if (!found) break;

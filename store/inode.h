@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/bytes.h"
@@ -43,6 +44,7 @@ struct Bucket {
   std::int64_t created_ns = 0;
   SseRule rule;
   std::uint64_t rule_version = 0;  // grows with each change of the rule; objects remember the one they were sealed under
+  std::optional<std::string> pinned_key = {};  // of a directory bucket: the ARN of the only KMS key it may ever have
 };
 
 }  // namespace coffer

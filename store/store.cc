@@ -30,7 +30,10 @@ Store::~Store() = default;
 
 Result<std::unique_ptr<Store>> Store::open(Catalog& catalog, Disk& disk, Keyring& keyring, const Clock& clock, Log log,
                                            Principal principal) {
-  auto state = std::make_unique<State>(catalog, disk, keyring, clock, std::move(log), std::move(principal));
+  std::unique_lock lock(catalog.mutex());
+  COFFER_ASSIGN(Realm realm, catalog.realm());
+  lock.unlock();
+  auto state = std::make_unique<State>(catalog, disk, keyring, clock, std::move(log), std::move(principal), std::move(realm));
   COFFER_TRY(state->start());
   return std::unique_ptr<Store>(new Store(std::move(state)));
 }

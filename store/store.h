@@ -143,7 +143,10 @@ class Store {
   Status delete_bucket(const BucketName& name);
   Result<Bucket> find_bucket(const BucketName& name);
   Result<std::vector<Bucket>> list_buckets();
-  Status put_rule(const BucketName& name, const SseRule& rule);
+  // pin: the ARN of the rule's KMS key, which the bucket may only ever have. kKeyPinned if it has another.
+  Status put_rule(const BucketName& name, const SseRule& rule, const std::optional<std::string>& pin = std::nullopt);
+  Status reset_rule(const BucketName& name);  // to SseRule::unconfigured; what is pinned stays
+  void block_sse_c_in_new_buckets();          // GBE-02: in those that are made from now on, but directory buckets
 
   // --- sealing ---
   Result<Sealing> sealing(InodeNumber ino);

@@ -21,11 +21,12 @@ Result<Bucket> Store::State::bucket_locked(InodeNumber ino) {
 
 Result<Inode> Store::State::make_bucket(const BucketName& name, const NewInode& attributes, bool refer) {
   COFFER_TRY(ready());
-  if (name.is_directory_bucket()) return Error{Code::kUnsupported, "directory buckets are not supported"};
   COFFER_TRY(claim_pages(1, RoomFor::kGrowing));
   COFFER_ASSIGN(auto inode, new_inode(FileKind::kDirectory, attributes));
   inode.bucket = inode.ino;
-  const Bucket bucket{inode.ino, name, principal.account, inode.ctime_ns, SseRule(), 1};
+  SseRule rule = SseRule::unconfigured(name);
+  if (new_buckets_block_sse_c && !name.is_directory_bucket()) rule.blocked = {BlockedEncryption::kSseC};
+  const Bucket bucket{inode.ino, name, principal.account, inode.ctime_ns, std::move(rule), 1};
   const auto make = [&]() -> Result<Inode> {
     Gate::Pass pass(gate);
     std::lock_guard lock(catalog.mutex());
@@ -59,7 +60,7 @@ Result<std::vector<Bucket>> Store::list_buckets() {
   return state_->catalog.buckets();
 }
 
-Status Store::put_rule(const BucketName& name, const SseRule& rule) {
+Status Store::put_rule(const BucketName& name, const SseRule& rule, const std::optional<std::string>& pin) {
   auto& s = *state_;
   COFFER_TRY(s.ready());
   COFFER_TRY(s.keyring.serves(rule.algorithm));
@@ -68,9 +69,13 @@ Status Store::put_rule(const BucketName& name, const SseRule& rule) {
     Gate::Pass pass(s.gate);
     std::lock_guard lock(s.catalog.mutex());
     COFFER_ASSIGN(const auto bucket, s.catalog.bucket(name));
-    if (bucket.rule == rule) return {};
+    if (pin && bucket.pinned_key && *pin != *bucket.pinned_key)
+      return Error{Code::kKeyPinned, "This directory bucket has the customer managed key " + *bucket.pinned_key +
+                                         " for its lifetime. Copy the data to a new bucket to use another key."};
+    const bool pins = pin && !bucket.pinned_key;
+    if (bucket.rule == rule && !pins) return {};
     COFFER_TRY(s.reserve_pages_locked(kNamePages));
-    COFFER_TRY(s.catalog.update_rule(bucket.ino, rule, bucket.rule_version + 1));
+    COFFER_TRY(s.catalog.update_rule(bucket.ino, rule, bucket.rule_version + 1, pins ? pin : bucket.pinned_key));
     COFFER_TRY(s.bucket_locked(bucket.ino));
     s.touch();
     return {};
@@ -82,6 +87,10 @@ Status Store::put_rule(const BucketName& name, const SseRule& rule) {
   }
   return s.durable_commit();
 }
+
+Status Store::reset_rule(const BucketName& name) { return put_rule(name, SseRule::unconfigured(name)); }
+
+void Store::block_sse_c_in_new_buckets() { state_->new_buckets_block_sse_c = true; }
 
 void Store::State::note_modified(OpenObject& object) {
   const auto bucket = bucket_of(inodes.read(object.inode()).bucket);

@@ -126,7 +126,7 @@ Result<std::string> Store::State::context_for(const OpenObject& object, const En
                                               const Bucket& bucket) {
   if (envelope.bucket_key() == bucket.rule.uses_bucket_key()) return envelope.context_arn;
   COFFER_ASSIGN(const auto subject, subject_of(object, envelope.generation));
-  return context_arn_of(bucket.rule, subject.bucket, subject.object_key);
+  return context_arn_of(bucket.rule, subject);
 }
 
 Result<Store::State::Resealed> Store::State::move_some(const std::shared_ptr<OpenObject>& object,

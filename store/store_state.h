@@ -46,13 +46,14 @@ struct ContentRange {
 // What the source files of Store share. Lock order: copy_mutex, an OpenObject's key_mutex, commit_mutex, gate, an OpenObject's
 // mutex, Catalog::mutex(), and then, each alone, the locks of the small tables below.
 struct Store::State {
-  State(Catalog& catalog_, Disk& disk_, Keyring& keyring_, const Clock& clock_, Log log_, Principal principal_)
+  State(Catalog& catalog_, Disk& disk_, Keyring& keyring_, const Clock& clock_, Log log_, Principal principal_, Realm realm_)
       : catalog(catalog_),
         disk(disk_),
         keyring(keyring_),
         clock(clock_),
         log(std::move(log_)),
-        principal(std::move(principal_)) {}
+        principal(std::move(principal_)),
+        realm(std::move(realm_)) {}
 
   Catalog& catalog;
   Disk& disk;
@@ -60,6 +61,7 @@ struct Store::State {
   const Clock& clock;
   const Log log;
   const Principal principal;
+  const Realm realm;
 
   DataFiles files{disk};
   FileHeaders headers{keyring.keys(), keyring.suite()};
@@ -193,6 +195,7 @@ struct Store::State {
   Result<Inode> make_bucket(const BucketName& name, const NewInode& attributes, bool refer);
   void note_modified(OpenObject& object);  // joins the reseal queue if it is under an older default; inside the Gate
 
+  std::atomic<bool> new_buckets_block_sse_c{false};
   std::mutex buckets_mutex;
   std::unordered_map<InodeNumber, Bucket> buckets;
 

@@ -52,7 +52,7 @@ class FakeBuckets final : public BucketControl {
     if (fail) return *fail;
     const auto found = entries_.find(bucket);
     if (found == entries_.end()) return missing();
-    return found->second.rule.value_or(SseRule{});
+    return found->second.rule.value_or(SseRule::unconfigured(bucket));
   }
   Status put_rule(const BucketName& bucket, const SseRule& rule) override {
     std::lock_guard lock(mutex_);
@@ -64,6 +64,12 @@ class FakeBuckets final : public BucketControl {
     found->second.rule = rule;
     ++changes;
     return {};
+  }
+  // Its KMS has one key, and no memory of what is pinned.
+  Status put_directory_rule(const BucketName& bucket, const SseRule& rule, const Principal&) override {
+    if (rule.kms_key && rule.kms_key != kDirectoryKey)
+      return Error{Code::kKeyMissing, "Invalid keyId '" + *rule.kms_key + "'"};
+    return put_rule(bucket, rule);
   }
   Status reset_rule(const BucketName& bucket) override {
     std::lock_guard lock(mutex_);
@@ -89,6 +95,8 @@ class FakeBuckets final : public BucketControl {
   bool refuse_dsse = false;
   int changes = 0;  // calls that changed something
 
+  static constexpr std::string_view kDirectoryKey =
+      "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-4333-8444-555555555555";
   static constexpr std::int64_t kCreatedNs = 1'767'225'600'250'000'000;  // 2026-01-01T00:00:00.250Z
 
  private:

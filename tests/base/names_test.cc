@@ -46,6 +46,7 @@ TEST(BucketName, KnowsADirectoryBucket) {
   const auto name = BucketName::parse("base--use1-az4--x-s3");
   ASSERT_TRUE(name.ok());
   EXPECT_TRUE(name->is_directory_bucket());
+  EXPECT_EQ(name->zone(), "use1-az4");
   EXPECT_FALSE(BucketName::parse("base--use1-az4")->is_directory_bucket());
 }
 
@@ -65,7 +66,9 @@ TEST(Region, IsWrittenLikeAwsWritesIt) {
 TEST(Arn, HasTheFormOfAws) {
   const Realm realm{AccountId::parse("111122223333").value(), Region::parse("eu-west-1").value()};
   const BucketName bucket = BucketName::parse("bucket").value();
-  EXPECT_EQ(bucket_arn(bucket), "arn:aws:s3:::bucket");
+  EXPECT_EQ(bucket_arn(realm, bucket), "arn:aws:s3:::bucket");
+  EXPECT_EQ(bucket_arn(realm, BucketName::parse("b--use1-az4--x-s3").value()),
+            "arn:aws:s3express:eu-west-1:111122223333:bucket/b--use1-az4--x-s3");
   EXPECT_EQ(object_arn(bucket, "dir/a b"), "arn:aws:s3:::bucket/dir/a b");
   EXPECT_EQ(kms_key_arn(realm, "id"), "arn:aws:kms:eu-west-1:111122223333:key/id");
   EXPECT_EQ(kms_alias_arn(realm, "alias/a"), "arn:aws:kms:eu-west-1:111122223333:alias/a");

@@ -83,7 +83,7 @@ TEST_F(LocalKmsTest, WhereOneLibraryWorksDsseRulesAreRefusedAndTheOthersServed) 
   EXPECT_TRUE(keyring.serves(SseAlgorithm::kAes256).ok());
   SseRule dsse;
   dsse.algorithm = SseAlgorithm::kAwsKmsDsse;
-  const Subject subject{1, 1, 16384, BucketName::parse("bucket").value(), "key"};
+  const Subject subject{1, 1, 16384, realm, BucketName::parse("bucket").value(), "key"};
   EXPECT_EQ(keyring.issue(dsse, subject, owner).code(), Code::kUnsupported);
   EXPECT_EQ(calls("GenerateDataKey"), 0U);
   EXPECT_TRUE(keyring.issue(SseRule{}, subject, owner).ok());

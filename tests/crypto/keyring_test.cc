@@ -35,7 +35,7 @@ class KeyringTest : public LocalKmsTest {
   std::string arn;
   BucketKeys bucket_keys;
   Keyring keyring;
-  Subject subject{42, 1, kChunkSize, BucketName::parse("bucket").value(), "dir/object"};
+  Subject subject{42, 1, kChunkSize, realm, BucketName::parse("bucket").value(), "dir/object"};
   Bytes aad = Bytes(40, 3), plain = Bytes(100, 5);
 };
 

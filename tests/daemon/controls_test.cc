@@ -57,7 +57,10 @@ class ControlsTest : public testing::Test {
     opened_ = nullptr;
   }
 
-  StoreBucketControl buckets() { return {*store_, *opened_->keyring, cache_, 1000, 100}; }
+  StoreBucketControl buckets() {
+    return {*store_, *opened_->keyring, *opened_->kms, cache_, 1000, 100,
+            [this](LogLevel, std::string_view line) { log_.emplace_back(line); }};
+  }
   static BucketName name(std::string_view text) { return BucketName::parse(text).value(); }
 
   // A file of `bucket`, opened for writing.
@@ -73,6 +76,7 @@ class ControlsTest : public testing::Test {
   SystemClock clock_;
   Principal caller_ = Principal::root_of(AccountId::parse("000000000000").value());
   RecordedCache cache_;
+  std::vector<std::string> log_;
   std::unique_ptr<OpenedStore> opened_;
   std::unique_ptr<Store> store_;
 };
@@ -101,7 +105,6 @@ TEST_F(ControlsTest, RefusalsKeepTheirCodes) {
   EXPECT_EQ(buckets().put_rule(name("none"), SseRule()).code(), Code::kNoSuchBucket);
   EXPECT_EQ(buckets().reset_rule(name("none")).code(), Code::kNoSuchBucket);
   EXPECT_EQ(buckets().delete_bucket(name("none")).code(), Code::kNoSuchBucket);
-  EXPECT_EQ(buckets().create_bucket(name("base--zone--x-s3"), caller_).code(), Code::kUnsupported);
   ASSERT_TRUE(buckets().create_bucket(name("full"), caller_).ok());
   EXPECT_EQ(buckets().create_bucket(name("full"), caller_).code(), Code::kExists);
   make_file("full");
@@ -130,6 +133,96 @@ TEST_F(ControlsTest, ARuleOutlivesTheProcessAndResettingEndsIt) {
   EXPECT_EQ(*buckets().rule(name("photos")), rule);
   ASSERT_TRUE(buckets().reset_rule(name("photos")).ok());
   EXPECT_EQ(*buckets().rule(name("photos")), SseRule());
+}
+
+SseRule kms_rule(std::string key, bool bucket_key = true) {
+  SseRule rule;
+  rule.algorithm = SseAlgorithm::kAwsKms;
+  rule.kms_key = std::move(key);
+  rule.bucket_key_enabled = bucket_key;
+  return rule;
+}
+
+TEST_F(ControlsTest, ADirectoryBucketHasOneKeyForLife) {  // DIR-05, DIR-10, SEED-17, SEED-24
+  const BucketName bucket = name("base--use1-az4--x-s3");
+  LocalKms& kms = *opened_->kms;
+  ASSERT_TRUE(buckets().create_bucket(bucket, caller_).ok());
+  const auto first = kms.create_key({.description = "first"}, caller_.account);
+  const auto second = kms.create_key({.description = "second"}, caller_.account);
+  ASSERT_TRUE(buckets().put_directory_rule(bucket, kms_rule(first->arn), caller_).ok());
+  EXPECT_TRUE(buckets().put_directory_rule(bucket, kms_rule(first->key_id), caller_).ok()) << "the same by its id";
+  EXPECT_EQ(buckets().rule(bucket)->kms_key, first->key_id) << "and kept as written";
+
+  const auto refused = [&] {
+    EXPECT_EQ(buckets().put_directory_rule(bucket, kms_rule(second->arn), caller_).code(), Code::kKeyPinned);
+    EXPECT_EQ(buckets().put_directory_rule(bucket, kms_rule(second->key_id), caller_).code(), Code::kKeyPinned);
+  };
+  refused();
+  ASSERT_TRUE(buckets().reset_rule(bucket).ok());
+  EXPECT_EQ(*buckets().rule(bucket), SseRule::unconfigured(bucket));
+  refused();
+  ASSERT_TRUE(buckets().put_directory_rule(bucket, SseRule::unconfigured(bucket), caller_).ok());
+  refused();
+  const std::string arn = second->arn, kept = first->arn;
+  close();
+  open();
+  EXPECT_EQ(buckets().put_directory_rule(bucket, kms_rule(arn), caller_).code(), Code::kKeyPinned) << "after a restart";
+  EXPECT_TRUE(buckets().put_directory_rule(bucket, kms_rule(kept), caller_).ok());
+}
+
+TEST_F(ControlsTest, ADirectoryBucketsKeyIsTriedAsTheCallerBeforeItIsStored) {
+  // DIR-06, DIR-10, SEED-18, SEED-24, SEED-38
+  const BucketName bucket = name("base--use1-az4--x-s3");
+  LocalKms& kms = *opened_->kms;
+  ASSERT_TRUE(buckets().create_bucket(bucket, caller_).ok());
+  const auto key = kms.create_key({.description = "k"}, caller_.account);
+  const auto put = [&](const std::string& named, const Principal& caller) {
+    return buckets().put_directory_rule(bucket, kms_rule(named), caller).code();
+  };
+  EXPECT_EQ(put("no-such-key", caller_), Code::kKeyMissing);
+  EXPECT_EQ(put("arn:aws:kms:eu-west-1:000000000000:key/" + key->key_id, caller_), Code::kKeyMissing);
+  EXPECT_EQ(put(key->arn, Principal::root_of(AccountId::parse("111111111111").value())), Code::kKeyDenied);
+  ASSERT_TRUE(kms.disable(key->arn).ok());
+  EXPECT_EQ(put(key->arn, caller_), Code::kKeyDisabled);
+  ASSERT_TRUE(kms.enable(key->arn).ok());
+  ASSERT_TRUE(kms.schedule_deletion(key->arn, 7).ok());
+  EXPECT_EQ(put(key->arn, caller_), Code::kKeyPendingDeletion);
+  ASSERT_TRUE(kms.cancel_deletion(key->arn).ok());
+  ASSERT_TRUE(kms.enable(key->arn).ok());
+  ASSERT_TRUE(kms.generate_data_key(kAwsManagedAlias, {}, caller_).ok());
+  const auto managed = kms.describe(kAwsManagedAlias);
+  EXPECT_EQ(put(managed->arn, caller_), Code::kInvalidArgument) << "aws/s3 by its ARN";
+  EXPECT_EQ(put(managed->key_id, caller_), Code::kInvalidArgument);
+  EXPECT_EQ(*buckets().rule(bucket), SseRule::unconfigured(bucket));
+
+  const auto before = kms.call_counts();
+  ASSERT_TRUE(buckets().put_directory_rule(bucket, kms_rule(key->arn), caller_).ok());
+  const auto after = kms.call_counts();
+  EXPECT_EQ(after.at("GenerateDataKey") - before.at("GenerateDataKey"), 1U);
+  EXPECT_EQ(after.at("Decrypt") - before.at("Decrypt"), 1U);
+}
+
+TEST_F(ControlsTest, AKeyNamedByIdOrAliasIsWarnedOf) {  // SEED-25
+  ASSERT_TRUE(buckets().create_bucket(name("photos"), caller_).ok());
+  ASSERT_TRUE(buckets().put_rule(name("photos"), kms_rule("arn:aws:kms:us-east-1:000000000000:key/x")).ok());
+  EXPECT_TRUE(log_.empty());
+  for (const char* key : {"alias/mine", "11111111-2222-4333-8444-555555555555"}) {
+    ASSERT_TRUE(buckets().put_rule(name("photos"), kms_rule(key)).ok());
+    ASSERT_EQ(log_.size(), 1U);
+    EXPECT_EQ(log_[0].find(key), std::string::npos) << "logs name no keys";
+    log_.clear();
+  }
+}
+
+TEST_F(ControlsTest, NewBucketsBlockSseCWhereThatWasAskedFor) {  // GBE-02
+  ASSERT_TRUE(buckets().create_bucket(name("before"), caller_).ok());
+  store_->block_sse_c_in_new_buckets();
+  for (const char* bucket : {"after", "base--use1-az4--x-s3"}) ASSERT_TRUE(buckets().create_bucket(name(bucket), caller_).ok());
+  EXPECT_TRUE(buckets().rule(name("before"))->blocked.empty());
+  EXPECT_THAT(buckets().rule(name("after"))->blocked, ElementsAre(BlockedEncryption::kSseC));
+  EXPECT_TRUE(buckets().rule(name("base--use1-az4--x-s3"))->blocked.empty());
+  ASSERT_TRUE(buckets().reset_rule(name("after")).ok());
+  EXPECT_EQ(*buckets().rule(name("after")), SseRule());
 }
 
 TEST_F(ControlsTest, ADisabledKeyTakesItsObjectsAlongAndEnablingBringsThemBack) {

@@ -120,6 +120,20 @@ class Reader(ReaderTest):
         self.at.unmount()
         self.compare({"sse-kms/before": content(1, 20_000), "sse-kms/after": content(2, 20_000)})
 
+    def test_a_directory_bucket_has_its_arn_as_context_and_its_key_pinned(self):
+        bucket = "base--use1-az4--x-s3"
+        key = self.at.create_key()
+        self.at.bucket(bucket, "aws:kms", key)
+        write_file(self.at.path(bucket, "object"), content(1, 20_000))
+        self.at.cli("encryption", "delete", bucket)
+        self.at.unmount()
+        self.compare({f"{bucket}/object": content(1, 20_000)})
+        store = self.opened()
+        rows = store.database.execute("SELECT algorithm, kms_key, bucket_key, pinned_key FROM buckets").fetchall()
+        self.assertEqual(rows, [("AES256", None, 1, key)])
+        envelope = store.object(f"{bucket}/object".encode()).envelopes[0]
+        self.assertEqual(envelope.context(), {"aws:s3:arn": f"arn:aws:s3express:us-east-1:000000000000:bucket/{bucket}"})
+
     def imported(self, *flags):
         """A key whose material was brought from outside; its ARN, and the file it came from."""
         material = os.path.join(self.at.folder, "material")

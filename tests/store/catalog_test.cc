@@ -486,7 +486,7 @@ TEST_F(CatalogTest, BucketsKeepTheirRules) {
   EXPECT_EQ(found->rule, first.rule);
   EXPECT_EQ(found->rule_version, 1U);
   SseRule twice{SseAlgorithm::kAwsKmsDsse, std::nullopt, false, {}};
-  ASSERT_TRUE(catalog_->update_rule(2, twice, 2).ok());
+  ASSERT_TRUE(catalog_->update_rule(2, twice, 2, std::nullopt).ok());
   EXPECT_EQ(catalog_->bucket(first.name)->rule, twice);
   EXPECT_EQ(catalog_->bucket(first.name)->rule_version, 2U);
   auto all = catalog_->buckets();
@@ -494,7 +494,7 @@ TEST_F(CatalogTest, BucketsKeepTheirRules) {
   EXPECT_EQ((*all)[0].name.str(), "another-bucket");
   ASSERT_TRUE(catalog_->remove_bucket(2).ok());
   EXPECT_EQ(catalog_->remove_bucket(2).code(), Code::kNoSuchBucket);
-  EXPECT_EQ(catalog_->update_rule(2, twice, 3).code(), Code::kNoSuchBucket);
+  EXPECT_EQ(catalog_->update_rule(2, twice, 3, std::nullopt).code(), Code::kNoSuchBucket);
   EXPECT_EQ(catalog_->bucket(2).code(), Code::kNoSuchBucket);
   EXPECT_EQ(catalog_->bucket(first.name).code(), Code::kNoSuchBucket);
 }

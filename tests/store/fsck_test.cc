@@ -30,8 +30,7 @@ class FsckTest : public ::testing::Test {
     std::string pattern = ::testing::TempDir() + "/fsck-XXXXXX";
     top_ = mkdtemp(pattern.data());
     path_ = top_ + "/store";
-    const Realm realm{*AccountId::parse("123456789012"), *Region::parse("eu-central-1")};
-    EXPECT_TRUE(StoreFolder::create(path_, KeyFile{key_.duplicate()}, realm).ok());
+    EXPECT_TRUE(StoreFolder::create(path_, KeyFile{key_.duplicate()}, realm_).ok());
     open();
     add_bucket();
     key_id_ = opened_->kms->create_key("the objects'")->key_id;
@@ -100,7 +99,7 @@ class FsckTest : public ::testing::Test {
   }
 
   Keyring::Issued issue(InodeNumber ino, const SseRule& rule, std::uint32_t generation = 1) {
-    auto issued = opened_->keyring->issue(rule, {ino, generation, kChunk, bucket_, "key"}, principal_);
+    auto issued = opened_->keyring->issue(rule, {ino, generation, kChunk, realm_, bucket_, "key"}, principal_);
     EXPECT_TRUE(issued.ok()) << issued.error().message;
     return *std::move(issued);
   }
@@ -180,6 +179,7 @@ class FsckTest : public ::testing::Test {
   Key key_ = Key::random();
   SystemClock clock_;
   Principal principal_ = Principal::root_of(*AccountId::parse("123456789012"));
+  const Realm realm_{*AccountId::parse("123456789012"), *Region::parse("eu-central-1")};
   BucketName bucket_ = *BucketName::parse("a-bucket");
   std::string key_id_;
   std::unique_ptr<OpenedStore> opened_;

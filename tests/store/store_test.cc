@@ -246,8 +246,6 @@ TEST_F(StoreTest, RootHoldsBucketsAlone) {
   EXPECT_EQ(store().make_symlink(kRootInode, "link", "x", kFileAttributes).code(), Code::kNotPermitted);
   EXPECT_EQ(store().make_node(kRootInode, "fifo", FileKind::kFifo, kFileAttributes).code(), Code::kNotPermitted);
   EXPECT_EQ(store().make_directory(kRootInode, "No", kDirectoryAttributes).code(), Code::kInvalidBucketName);
-  EXPECT_EQ(store().make_directory(kRootInode, "base--usw2-az1--x-s3", kDirectoryAttributes).code(),
-            Code::kUnsupported);
   EXPECT_EQ(store().make_directory(kRootInode, "bucket", kDirectoryAttributes).code(), Code::kExists);
   const auto sub = directory(bucket, "sub");
   EXPECT_EQ(code_of(store().rename(bucket, "sub", kRootInode, "other", RenameMode::kReplace)), Code::kNotPermitted);
