@@ -4,7 +4,6 @@ import datetime
 import hashlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -332,27 +331,6 @@ class Tools(MountTest):
         self.at.mount("--listen", "0.0.0.0:0", code=2)
         self.assertFalse(daemons(self.at.store))
         self.at.mount()
-
-    def test_aws_cli_sets_the_default_over_listen(self):
-        aws = shutil.which("aws")
-        if not aws:
-            self.skipTest("awscli is not installed; curl and the client of these tests speak the same protocol")
-        self.at.bucket("bucket")
-        at = self.listening()
-        s3 = self.at.wire()
-        env = dict(os.environ, AWS_ACCESS_KEY_ID=s3.key, AWS_SECRET_ACCESS_KEY=s3.secret, AWS_DEFAULT_REGION="us-east-1",
-                   AWS_EC2_METADATA_DISABLED="true", AWS_MAX_ATTEMPTS="1", NO_PROXY="127.0.0.1")
-        call = lambda *words: run([aws, "--endpoint-url", at, "--output", "json", *words], env=env)
-        made = json.loads(call("kms", "create-key").stdout)["KeyMetadata"]
-        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": made["Arn"]},
-                "BucketKeyEnabled": True}
-        configuration = {"Rules": [rule]}
-        call("s3api", "put-bucket-encryption", "--bucket", "bucket", "--server-side-encryption-configuration",
-             json.dumps(configuration))
-        got = json.loads(call("s3api", "get-bucket-encryption", "--bucket", "bucket").stdout)
-        self.assertEqual(got, {"ServerSideEncryptionConfiguration": configuration})
-        write_file(self.at.path("bucket", "f"), b"x")
-        self.assertEqual(self.at.inspect("bucket", "f")["kms_key_arn"], made["Arn"])
 
 
 if __name__ == "__main__":
