@@ -269,8 +269,9 @@ Result<std::vector<std::string>> SimulatedDisk::list(std::string_view folder) {
   COFFER_TRY(enter(Counted::kEveryCall, /*writes=*/false, "list", folder).status);
   if (!has_folder(folder)) return Error{Code::kNotFound, "no such folder: " + std::string(folder)};
   std::vector<std::string> names;
-  for (const auto& [name, inode] : now_) {
-    if (folder_of(name) == folder) names.push_back(folder.empty() ? name : name.substr(folder.size() + 1));
+  const std::string prefix = folder.empty() ? std::string() : std::string(folder) + "/";
+  for (auto at = now_.lower_bound(prefix); at != now_.end() && at->first.starts_with(prefix); ++at) {
+    if (at->first.find('/', prefix.size()) == std::string::npos) names.push_back(at->first.substr(prefix.size()));
   }
   return names;
 }
