@@ -23,6 +23,8 @@ struct TreeModel {
     std::uint32_t mode = 0;
     std::shared_ptr<const Bytes> content = std::make_shared<Bytes>();  // a symlink's target
     std::map<std::string, Bytes> xattrs;
+    std::uint32_t uid = 1, gid = 1;
+    std::optional<std::int64_t> mtime_ns;  // a file's, from change_times to its content's next change
   };
   std::map<std::string, InodeNumber> names;  // paths below the bucket
   std::map<InodeNumber, Node> nodes;
@@ -114,6 +116,8 @@ inline std::string difference(const TreeModel& model, StoreRig& rig, std::string
       if (!inode) return name + ": " + inode.error().message;
       if (inode->kind != node.kind || entry.kind != node.kind) return name + " is of another kind";
       if (inode->mode != node.mode) return name + " has another mode";
+      if (inode->uid != node.uid || inode->gid != node.gid) return name + " has another owner";
+      if (node.mtime_ns && inode->mtime_ns != *node.mtime_ns) return name + " has another mtime";
       if (node.kind == FileKind::kDirectory) {
         directories.emplace_back(entry.ino, name);
         continue;
@@ -334,6 +338,28 @@ class ModelledTree {
     node(path).mode = mode;
     return {};
   }
+  Status change_owner(const std::string& path, std::uint32_t uid, std::uint32_t gid) {
+    last = "chown " + path;
+    if (!model.names.contains(path)) return {};
+    COFFER_ASSIGN(const auto ino, ino_of(path));
+    InodeChange change;
+    change.uid = uid;
+    change.gid = gid;
+    COFFER_TRY(status_of(store().change(ino, change)));
+    node(path).uid = uid;
+    node(path).gid = gid;
+    return {};
+  }
+  Status change_times(const std::string& path, std::int64_t mtime_ns) {
+    last = "utimens " + path;
+    if (!is_file(path)) return {};
+    COFFER_ASSIGN(const auto ino, ino_of(path));
+    InodeChange change;
+    change.atime_ns = change.mtime_ns = mtime_ns;
+    COFFER_TRY(status_of(store().change(ino, change)));
+    node(path).mtime_ns = mtime_ns;
+    return {};
+  }
   Status set_xattr(const std::string& path, const std::string& name, const Bytes& value) {
     last = "setxattr " + path;
     if (!model.names.contains(path)) return {};
@@ -450,11 +476,15 @@ class ModelledTree {
     auto content = *node(path).content;
     change(content);
     node(path).content = std::make_shared<Bytes>(std::move(content));
+    node(path).mtime_ns.reset();
   }
   Status add(const std::string& path, InodeNumber ino, FileKind kind, std::uint32_t mode, Bytes content) {
     store().forget(ino, 1);
     model.names[path] = ino;
-    model.nodes[ino] = {kind, mode, std::make_shared<Bytes>(std::move(content)), {}};
+    TreeModel::Node& made = model.nodes[ino];
+    made.kind = kind;
+    made.mode = mode;
+    made.content = std::make_shared<Bytes>(std::move(content));
     return {};
   }
   template <class Verb>
