@@ -2,11 +2,16 @@
 # The parts of ./check --long. Sourced by ./check, whose run_tests, step and note they use; ./build is there. Each part is a function
 # part_NAME that installs what it needs besides; any other name is a test of meson's, run at its long sizes.
 
-all_parts=(units mount clang pjdfstest fsx)
+all_parts=(units mount tsan clang pjdfstest fsx)
 
 part_units() { run_tests 'unit tests with more seeds' build --setup long --no-suite mount; }
 
 part_mount() { run_tests 'mount tests at full size' build --setup long --suite mount; }
+
+part_tsan() {
+  configure_tsan || return 1
+  stress_under_tsan 600
+}
 
 part_clang() {
   install_packages clang
