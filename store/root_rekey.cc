@@ -9,6 +9,7 @@
 #include "crypto/local_kms.h"
 #include "store/catalog.h"
 #include "store/catalog_copy.h"
+#include "store/catalog_repair.h"
 #include "store/chunk_map.h"
 #include "store/file_header.h"
 #include "store/key_slots.h"
@@ -430,6 +431,9 @@ Status settle_rekey(Disk& disk, Unfinished unfinished) {
 
 Status rekey_root(Disk& disk, const AeadSuite& suite, const Clock& clock, std::string_view boot_id,
                   const UnlockSlots& slots, const KeySchedule& keys, const RekeyWish& wish) {
+  // Its catalog is a copy whose objects nobody has looked at yet, and which may know older unlock slots.
+  if (is_restoring(disk))
+    return Error{Code::kDamaged, "a repair of this store did not end: run `coffer fsck STORE --repair` again"};
   COFFER_TRY(Rekey(disk, suite, clock, boot_id, slots, keys, wish).run());
   return settle_rekey(disk, Unfinished::kKeep);
 }

@@ -200,3 +200,14 @@ def open_catalog(root, store, boot_id, keyslots_hash):
     need(meta["store_id"] == root.store_id, "the catalog is another store's")
     need(keyslots_hash in (meta["keyslots_hash"], meta.get("keyslots_next_hash")), "keyslots.json is not the catalog's")
     return database
+
+
+def restored(database):
+    """(commit counter, time in ns) of the copy that a repair once put in place; None: there was none."""
+    meta = dict(database.execute("SELECT name, value FROM meta"))
+    found = [meta.get(name) for name in ("restored_commit", "restored_made")]
+    if found == [None, None]:
+        return None
+    need(all(isinstance(value, int) and value >= 0 for value in found), "the mark of a repair is half there")
+    need(found[0] <= meta["commit_counter"], "the catalog is older than the copy it was restored from")
+    return tuple(found)

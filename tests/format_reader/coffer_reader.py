@@ -12,7 +12,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
-from catalog import open_catalog
+from catalog import open_catalog, restored
 from keys import LocalKms, unlock
 from objects import Object, find
 from sealing import Damaged
@@ -30,6 +30,7 @@ class Store:
         self.path = path
         self.root, keyslots_hash = unlock(path, secret, kind)
         self.database = open_catalog(self.root, path, current_boot_id(), keyslots_hash)
+        self.restored = restored(self.database)
         self.pages = self.database.execute("PRAGMA page_count").fetchone()[0]
         self.kms = LocalKms(self.root, self.database)
 

@@ -2,6 +2,7 @@
 code with Coffer; and what was damaged does not."""
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from unittest import mock
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, os.pardir, "mount")]
 
-from mounted import MountTest, Scratch, content, main, read_file, wait_for, write_file  # noqa: E402
+from mounted import MountTest, Scratch, coffer, content, main, read_file, wait_for, write_file  # noqa: E402
 
 import catalog  # noqa: E402
 import coffer_reader  # noqa: E402
@@ -380,6 +381,15 @@ class Damage(ReaderTest):
                     self.opened()
         write_file(path, new)
         self.assertEqual(read(self.opened(), "dsse-kms/object"), content(2, 3 * CHUNK))
+
+    def test_a_restored_catalog_says_of_which_commit_and_time_it_is(self):
+        self.store_with_an_object(end=self.at.unmount)
+        self.assertIsNone(self.opened().restored)
+        os.unlink(os.path.join(self.at.store, "coffer.tags"))
+        said = json.loads(coffer("fsck", self.at.store, *self.at.unlock, "--repair", "--json").stdout)["restored"]
+        commit, made_ns = self.opened().restored
+        self.assertEqual((commit, made_ns // 10**9), (said["commit_counter"], said["made"]))
+        self.assertEqual(read(self.opened(), "dsse-kms/object"), content(1, 3 * CHUNK))
 
     def test_another_key_opens_nothing(self):
         self.at.unmount()

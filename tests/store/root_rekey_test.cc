@@ -228,6 +228,17 @@ TEST_F(RootRekeyTest, TheNewSecretsAloneOpenEverything) {
   expect_nothing_left_over();
 }
 
+TEST_F(RootRekeyTest, AnInterruptedRepairIsEndedFirst) {
+  ASSERT_TRUE(disk.open(kRestoringName, OpenMode::kCreate).ok());
+  const auto before = disk.snapshot();
+  const auto refused = rekey(kOld, {kNew});
+  EXPECT_EQ(refused.code(), Code::kDamaged);
+  EXPECT_NE(refused.error().message.find("--repair"), std::string::npos);
+  EXPECT_EQ(disk.snapshot(), before);
+  ASSERT_TRUE(disk.remove(kRestoringName).ok());
+  EXPECT_TRUE(rekey(kOld, {kNew}).ok());
+}
+
 TEST_F(RootRekeyTest, ADisabledKeysObjectsOpenAgainOnceItIsEnabled) {
   if (!suite().can_double()) GTEST_SKIP() << "one AES-256-GCM library alone works on this machine";
   ASSERT_TRUE(rekey(kOld, {kNew}).ok());
