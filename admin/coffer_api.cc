@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <array>
 
+#include "admin/report_json.h"
 #include "admin/s3_error.h"
 #include "base/encoding.h"
-#include "base/limits.h"
+#include "base/scrub_limits.h"
 
 namespace coffer {
 namespace {
@@ -57,10 +58,12 @@ struct CofferApi::Row {
 };
 
 const CofferApi::Row* CofferApi::find(std::string_view operation) {
-  static constexpr std::array<Row, 6> kRows = {{
+  static constexpr std::array<Row, 8> kRows = {{
       {"Status", &CofferApi::status},
       {"Inspect", &CofferApi::inspect},
       {"Reseal", &CofferApi::reseal},
+      {"Scrub", &CofferApi::scrub},
+      {"ScrubReport", &CofferApi::scrub_report},
       {kChangeUnlockSlots, &CofferApi::change_unlock_slots},
       {"KmsStats", &CofferApi::kms_stats},
       {"CheckBucket", &CofferApi::check_bucket},
@@ -134,6 +137,27 @@ JsonAnswer CofferApi::reseal(Request request, const Principal&) {
   const auto added = mount_.reseal(*bucket, *start, what);
   if (!added.ok()) return to_coffer(added.error(), bucket_text);
   return print_json({{"added", *added}});
+}
+
+JsonAnswer CofferApi::scrub(Request request, const Principal&) {
+  JsonMembers members(request);
+  const auto rate = members.integer("rate", 1, kScrubMibMax);
+  using Scrub = MountControl::Scrub;
+  const auto from = members.flag("restart") ? Scrub::kTheBeginning : Scrub::kWhereItWas;
+  if (members.error()) return *members.error();
+  const auto begun = mount_.scrub(rate.value_or(kScrubMibDefault), from);
+  if (!begun.ok()) return to_coffer(begun.error(), "");
+  return print_json(json::object());
+}
+
+JsonAnswer CofferApi::scrub_report(Request, const Principal&) {
+  const auto status = mount_.scrub_status();
+  if (!status.ok()) return to_coffer(status.error(), "");
+  return print_json({{"running", status->running},
+                     {"done", status->job.done},
+                     {"total", status->job.total},
+                     {"failure", text_or_null(status->failure)},
+                     {"report", report_json(status->report)}});
 }
 
 JsonAnswer CofferApi::change_unlock_slots(Request request, const Principal&) {

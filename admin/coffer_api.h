@@ -17,6 +17,11 @@ namespace coffer {
 //   Reseal       {"bucket","prefix","data"} -> {"added":N}; prefix is optional, and so is data: true seals the data of all
 //                                      these objects under new data keys, where else due ones alone are wrapped anew
 //                                      In requests key and prefix are percent-encoded (RFC 3986): names are bytes
+//   Scrub        {"rate","restart"} -> {}; begins to check everything, goes on where an unmount ended it, or joins the one
+//                                      that runs. rate: MiB/s; both are optional
+//   ScrubReport  {}                 -> {"running","done","total","failure","report":{as `coffer fsck --json`}}; of the one
+//                                      that runs or the last of this mount. done and total are bytes; failure is null
+//                                      unless it ended before its end
 //   ChangeUnlockSlots {"keyslots","proof"} -> {}; the next keyslots.json whole, and in base64 the proof that its maker has
 //                                      the root key. Over the Unix socket only: AccessDenied over TCP
 //   KmsStats     {}                 -> {"GenerateDataKey":N,"Decrypt":N,...}
@@ -45,6 +50,8 @@ class CofferApi {
   JsonAnswer status(Request request, const Principal& caller);
   JsonAnswer inspect(Request request, const Principal& caller);
   JsonAnswer reseal(Request request, const Principal& caller);
+  JsonAnswer scrub(Request request, const Principal& caller);
+  JsonAnswer scrub_report(Request request, const Principal& caller);
   JsonAnswer change_unlock_slots(Request request, const Principal& caller);
   JsonAnswer kms_stats(Request request, const Principal& caller);
   JsonAnswer check_bucket(Request request, const Principal& caller);

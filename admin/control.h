@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/check_report.h"
 #include "base/kms_key.h"
 #include "base/names.h"
 #include "base/result.h"
@@ -155,7 +156,7 @@ struct KmsControls {
 
 // Coffer's own operations, for the coffer program: X-Amz-Target Coffer.<Op>, JSON 1.1, SigV4 service "coffer".
 struct JobStatus {
-  std::string kind;  // "reseal"
+  std::string kind;  // "reseal", "scrub"
   std::uint64_t done = 0, total = 0;
 };
 struct MountStatus {
@@ -191,6 +192,16 @@ class MountControl {
   // added. kNewDataKeys adds all of them, to be sealed under new data keys.
   enum class Reseal { kWhatIsDue, kNewDataKeys };
   virtual Result<std::uint64_t> reseal(const BucketName& bucket, std::string_view prefix, Reseal what) = 0;
+  // Begins to check everything, or goes on; one that runs is joined.
+  enum class Scrub { kWhereItWas, kTheBeginning };
+  virtual Status scrub(std::int64_t rate_mib, Scrub from) = 0;
+  struct ScrubStatus {
+    JobStatus job;  // in bytes
+    bool running = false;
+    CheckReport report;
+    std::string failure;  // why it ended before its end; empty: it did not
+  };
+  virtual Result<ScrubStatus> scrub_status() = 0;
 };
 
 // The store's unlock slots.

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 
+#include "base/scrub_limits.h"
 #include "base/sse_rule.h"
 
 namespace coffer {
@@ -257,6 +258,16 @@ void add_reseal(Tree& tree) {
   add_json(app, options->json);
 }
 
+void add_scrub(Tree& tree) {
+  auto [app, options] = add_leaf<ScrubOptions>(tree, tree.root, "scrub", "read and authenticate everything, mounted");
+  add_needed(app, "DIR", options->dir, "the mount");
+  app.add_option("--rate", options->rate_mib, "MiB a second to read at most; 64 where none is said")
+      ->check(CLI::Range(1, static_cast<int>(kScrubMibMax)));
+  app.add_flag("--restart", options->restart, "begin anew, and do not go on where an earlier one was");
+  add_endpoint(app, options->endpoint);
+  add_json(app, options->json);
+}
+
 void add_unlock_commands(Tree& tree) {
   CLI::App& group = add_group(tree.root, "unlock", "the ways to open a store");
   auto [app, options] = add_leaf<UnlockListOptions>(tree, group, "list", "the unlock slots");
@@ -295,6 +306,7 @@ void build(Tree& tree) {
   add_inspect(tree);
   add_offline(tree);
   add_reseal(tree);
+  add_scrub(tree);
   add_unlock_commands(tree);
 }
 

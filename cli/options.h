@@ -126,6 +126,14 @@ struct ResealOptions {
   bool json = false;
 };
 
+struct ScrubOptions {
+  std::string dir;
+  std::optional<int> rate_mib;
+  bool restart = false;  // from the beginning, wherever an earlier one was
+  EndpointChoice endpoint;
+  bool json = false;
+};
+
 struct UnlockListOptions {
   std::string store;
   UnlockFlags unlock;
@@ -157,7 +165,7 @@ struct UnlockRekeyOptions {
 
 using Command = std::variant<HelpOptions, InitOptions, MountOptions, UnmountOptions, SyncOptions, StatusOptions,
                              BucketOptions, EncryptionOptions, KmsOptions, InspectOptions, CatOptions, FsckOptions,
-                             ResealOptions, UnlockListOptions, UnlockAddOptions, UnlockRemoveOptions,
+                             ResealOptions, ScrubOptions, UnlockListOptions, UnlockAddOptions, UnlockRemoveOptions,
                              UnlockRekeyOptions>;
 
 }  // namespace coffer

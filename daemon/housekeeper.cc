@@ -14,7 +14,8 @@ Housekeeper::Housekeeper(Store& store, std::function<Status()> tend_keys, Log lo
       log_(std::move(log)),
       soft_([this] { commit_softly(); }),
       durable_([this] { commit_durably(); }),
-      behind_([this] { work_behind(); }) {}
+      behind_([this] { work_behind(); }),
+      scrub_([this] { scrub(); }) {}
 
 Housekeeper::~Housekeeper() {
   {
@@ -22,9 +23,11 @@ Housekeeper::~Housekeeper() {
     ending_ = true;
   }
   end_.notify_all();
+  store_.stop_scrub();
   soft_.join();
   durable_.join();
   behind_.join();
+  scrub_.join();
 }
 
 bool Housekeeper::wait_ms(std::int64_t time) {
@@ -72,6 +75,12 @@ void Housekeeper::work_behind() {
     // As long a rest as the step took: the mount's users come first.
     rest_ms = copied || renewed || (step.ok() && *step) ? std::clamp<std::int64_t>(took.count(), 1, kBehindLookMs) : kBehindLookMs;
   }
+}
+
+// A thread of its own: one look at the tables of a large catalog takes seconds.
+void Housekeeper::scrub() {
+  std::int64_t rest_ms = kBehindLookMs;
+  while (wait_ms(rest_ms)) rest_ms = store_.scrub_step().value_or(kBehindLookMs);
 }
 
 }  // namespace coffer

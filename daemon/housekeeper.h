@@ -12,7 +12,7 @@ namespace coffer {
 
 // The threads that give the store its time: soft commits every kCommitIntervalMs; beside them, so that a slow disk does
 // not delay those, durable commits, checkpoints and garbage every kDurableIntervalMs; resealing as long as there is
-// any, half of the time at most; KMS keys whose time has come, with the durable commits. Its end stops them.
+// any, half of the time at most; an online check, at the rate it was asked for; KMS keys whose time has come, with the durable commits. Its end stops them.
 class Housekeeper {
  public:
   // tend_keys: what KMS keys do by themselves when their time comes.
@@ -23,6 +23,7 @@ class Housekeeper {
   void commit_softly();
   void commit_durably();
   void work_behind();
+  void scrub();
   bool wait_ms(std::int64_t time);  // false: it is time to end
   void report(const char* what, const Status& status);
 
@@ -33,7 +34,7 @@ class Housekeeper {
   std::condition_variable end_;
   bool ending_ = false;
   bool reported_ = false;
-  std::thread soft_, durable_, behind_;
+  std::thread soft_, durable_, behind_, scrub_;
 };
 
 }  // namespace coffer

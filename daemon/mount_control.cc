@@ -16,6 +16,9 @@ Result<MountStatus> StoreMountControl::status() {
   if (const Store::ResealProgress reseal = store_.reseal_progress(); reseal.waiting > 0) {
     out.jobs.push_back({"reseal", reseal.done, reseal.done + reseal.waiting});
   }
+  if (const auto scrub = store_.scrub_state(); scrub.running) {
+    out.jobs.push_back({"scrub", scrub.done, scrub.total});
+  }
   out.poisoned = store_.poisoned();
   out.crypto = suite_.describe();
   const Store::MemoryUse memory = store_.memory_use();
@@ -50,6 +53,21 @@ Result<ObjectInfo> StoreMountControl::inspect(std::string_view bucket, std::stri
 Result<std::uint64_t> StoreMountControl::reseal(const BucketName& bucket, std::string_view prefix, Reseal what) {
   const bool anew = what == Reseal::kNewDataKeys;
   return store_.queue_reseal(bucket, prefix, anew ? ResealScope::kNewDataKeys : ResealScope::kWhatIsDue);
+}
+
+Status StoreMountControl::scrub(std::int64_t rate_mib, Scrub from) {
+  const bool anew = from == Scrub::kTheBeginning;
+  return store_.start_scrub(rate_mib, anew ? Store::ScrubFrom::kTheBeginning : Store::ScrubFrom::kWhereItWas);
+}
+
+Result<MountControl::ScrubStatus> StoreMountControl::scrub_status() {
+  auto state = store_.scrub_state();
+  ScrubStatus out;
+  out.job = {"scrub", state.done, state.total};
+  out.running = state.running;
+  out.report = std::move(state.report);
+  if (state.failure) out.failure = state.failure->message;
+  return out;
 }
 
 }  // namespace coffer

@@ -8,7 +8,7 @@
 
 namespace coffer {
 
-// Coffer's own operations: what the mount is doing, how an object is sealed, the reseal queue.
+// Coffer's own operations: what the mount is doing, how an object is sealed, the reseal queue, the online check.
 class StoreMountControl final : public MountControl {
  public:
   struct Place {
@@ -20,6 +20,8 @@ class StoreMountControl final : public MountControl {
   Result<MountStatus> status() override;
   Result<ObjectInfo> inspect(std::string_view bucket, std::string_view key) override;
   Result<std::uint64_t> reseal(const BucketName& bucket, std::string_view prefix, Reseal what) override;
+  Status scrub(std::int64_t rate_mib, Scrub from) override;
+  Result<ScrubStatus> scrub_status() override;
 
  private:
   Store& store_;

@@ -83,6 +83,15 @@ bool Catalog::is_lost() const { return state_->statements.lost(); }
 
 Status Catalog::verify_files() { return verify_sealed_files(state_->disk, state_->keys, state_->suite); }
 
+Result<std::unique_ptr<Catalog>> Catalog::reader(const std::atomic<bool>& interrupted) {
+  COFFER_ASSIGN(auto own, state_->database->reader(interrupted));
+  return std::unique_ptr<Catalog>(
+      new Catalog(std::make_unique<State>(state_->disk, state_->keys, state_->suite, state_->database, std::move(own))));
+}
+
+Catalog::Look::Look(Catalog& reader) : reader_(reader), begun_(reader.state_->reader->begin()) {}
+Catalog::Look::~Look() { reader_.state_->reader->end(); }
+
 Catalog::Savepoint::Savepoint(Catalog& catalog) : catalog_(catalog) {
   auto& state = *catalog_.state_;
   // To SQLite a savepoint outside of a transaction begins one.

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/check_report.h"
 #include "crypto/kms_records.h"
-#include "store/damage.h"
 #include "store/inode.h"
 #include "store/sealed_database.h"
 
@@ -60,6 +60,23 @@ class Catalog final : public KmsRecords {
    private:
     Catalog& catalog_;
     bool open_ = true;
+  };
+
+  // The same catalog once more over a connection of its own, with a mutex of its own: between look() and the end of what
+  // it returns, all that is read is of one commit. What writes fails. kBusy from any verb: end the look and begin again
+  // (SealedDatabase::Reader). This catalog's mutex() is not held by whoever uses it.
+  Result<std::unique_ptr<Catalog>> reader(const std::atomic<bool>& interrupted);
+  class Look {
+   public:
+    explicit Look(Catalog& reader);
+    ~Look();
+    Look(const Look&) = delete;
+    Look& operator=(const Look&) = delete;
+    const Status& begun() const { return begun_; }
+
+   private:
+    Catalog& reader_;
+    Status begun_;
   };
 
   // --- meta ---

@@ -74,6 +74,65 @@ Status copy_range(DiskFile& from, std::uint64_t from_offset, DiskFile& to, std::
   return {};
 }
 
+Error read_only() { return {Code::kReadOnly, "the catalog's copy is read alone"}; }
+
+// Some bytes and, behind them, a part of a file: as if they were one.
+class Window final : public DiskFile {
+ public:
+  Window(Bytes before, std::shared_ptr<DiskFile> file, std::uint64_t offset, std::uint64_t size)
+      : before_(std::move(before)), file_(std::move(file)), offset_(offset), size_(size) {}
+
+  Result<std::size_t> pread(std::uint64_t offset, MutableBytes into) override {
+    std::size_t done = 0;
+    for (; done < into.size() && offset + done < before_.size(); ++done) into[done] = before_[offset + done];
+    const auto within = offset + done - std::min<std::uint64_t>(before_.size(), offset + done);
+    if (done == into.size() || within >= size_) return done;
+    const auto rest = into.subspan(done, std::min<std::uint64_t>(into.size() - done, size_ - within));
+    COFFER_ASSIGN(const auto read, file_->pread(offset_ + within, rest));
+    return done + read;
+  }
+  Result<std::uint64_t> size() override { return before_.size() + size_; }
+  Status pwrite(std::uint64_t, BytesView) override { return read_only(); }
+  Status sync() override { return read_only(); }
+  Status truncate(std::uint64_t) override { return read_only(); }
+  Status allocate(std::uint64_t, std::uint64_t) override { return read_only(); }
+  Status punch(std::uint64_t, std::uint64_t) override { return read_only(); }
+
+ private:
+  const Bytes before_;
+  const std::shared_ptr<DiskFile> file_;
+  const std::uint64_t offset_, size_;
+};
+
+// The three files as the copy has them, in their places.
+class CopiedFiles final : public Disk {
+ public:
+  CopiedFiles(const CatalogCopyHead& head, std::shared_ptr<DiskFile> copy) : head_(head), copy_(std::move(copy)) {}
+
+  Result<std::unique_ptr<DiskFile>> open(std::string_view name, OpenMode) override {
+    if (name == kTagsName) return window(head_.superblocks, kHeadSize, head_.tags_size);
+    if (name == kLogName) return window(head_.log_headers, 0, 0);
+    if (name == kDatabaseName) return window({}, pages_at(head_), std::uint64_t{head_.pages} * kPageSize);
+    return Error{Code::kNotFound, "the catalog's copy has no such file"};
+  }
+  Status remove(std::string_view) override { return read_only(); }
+  Status rename(std::string_view, std::string_view) override { return read_only(); }
+  Status make_folder(std::string_view) override { return read_only(); }
+  Result<std::vector<std::string>> list(std::string_view) override { return read_only(); }
+  Status sync_folder(std::string_view) override { return read_only(); }
+  Status sync_all() override { return read_only(); }
+  Result<Space> space() override { return read_only(); }
+  std::uint64_t file_size_max() override { return UINT64_MAX; }
+
+ private:
+  std::unique_ptr<DiskFile> window(Bytes before, std::uint64_t offset, std::uint64_t size) const {
+    return std::make_unique<Window>(std::move(before), copy_, offset, size);
+  }
+
+  const CatalogCopyHead& head_;
+  const std::shared_ptr<DiskFile> copy_;
+};
+
 Result<std::unique_ptr<DiskFile>> open_anew(Disk& disk, std::string_view name) {
   COFFER_ASSIGN(auto file, disk.open(name, OpenMode::kCreate));
   COFFER_TRY(file->truncate(0));
@@ -175,10 +234,11 @@ Status CatalogCopy::finish() {
 
 // --- reading ---
 
-Result<CatalogCopyHead> read_catalog_copy(Disk& disk, const KeySchedule& keys, const AeadSuite& suite) {
-  COFFER_ASSIGN(const auto file, disk.open(kCatalogCopyName, OpenMode::kExisting));
+namespace {
+
+Result<CatalogCopyHead> read_head(DiskFile& file, const KeySchedule& keys, const AeadSuite& suite) {
   Bytes stored(kHeadSize);
-  COFFER_ASSIGN(const auto read, file->pread(0, stored));
+  COFFER_ASSIGN(const auto read, file.pread(0, stored));
   if (read != kHeadSize) return damaged_copy();
   const BytesView view(stored);
   const Key key = head_key(keys, view.first(kSaltSize));
@@ -196,6 +256,28 @@ Result<CatalogCopyHead> read_catalog_copy(Disk& disk, const KeySchedule& keys, c
   head.log_headers = to_bytes(in.raw(kLogHeadersSize));
   if (!in.ok() || version != kVersion) return damaged_copy();
   return head;
+}
+
+}  // namespace
+
+Result<CatalogCopyHead> read_catalog_copy(Disk& disk, const KeySchedule& keys, const AeadSuite& suite) {
+  COFFER_ASSIGN(const auto file, disk.open(kCatalogCopyName, OpenMode::kExisting));
+  return read_head(*file, keys, suite);
+}
+
+// One that is replaced meanwhile is read to its end: the file stays while it is open.
+Status verify_catalog_copy(Disk& disk, const KeySchedule& keys, const AeadSuite& suite) {
+  COFFER_ASSIGN(std::shared_ptr<DiskFile> file, disk.open(kCatalogCopyName, OpenMode::kExisting));
+  COFFER_ASSIGN(const auto head, read_head(*file, keys, suite));
+  CopiedFiles files(head, file);
+  return verify_sealed_files(files, keys, suite);
+}
+
+Result<Bytes> stored_tags_of_copy(Disk& disk, const CatalogCopyHead& head, std::uint64_t offset) {
+  const bool has = offset >= kSuperblocksSize && offset - kSuperblocksSize + kPageSize <= head.tags_size;
+  if (!has) return Error{Code::kNotFound, "the copy of the catalog has no such block of tags"};
+  COFFER_ASSIGN(const auto file, disk.open(kCatalogCopyName, OpenMode::kExisting));
+  return read_exactly(*file, kHeadSize + offset - kSuperblocksSize, kPageSize);
 }
 
 Result<Bytes> stored_page_of_copy(Disk& disk, const CatalogCopyHead& head, std::uint32_t page) {

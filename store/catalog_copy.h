@@ -70,6 +70,13 @@ Result<CatalogCopyHead> read_catalog_copy(Disk& disk, const KeySchedule& keys, c
 // One page of the copy, as coffer.db stored it: not opened here.
 Result<Bytes> stored_page_of_copy(Disk& disk, const CatalogCopyHead& head, std::uint32_t page);
 
+// Whether everything in it authenticates: its page tags, and each of its pages as they name it. kDamaged, naming the first
+// place that does not.
+Status verify_catalog_copy(Disk& disk, const KeySchedule& keys, const AeadSuite& suite);
+
+// A block of coffer.tags as the copy has it: not opened here. kNotFound.
+Result<Bytes> stored_tags_of_copy(Disk& disk, const CatalogCopyHead& head, std::uint64_t offset);
+
 // The three files that the copy is of, written out under their names with `suffix` behind, synced.
 Status write_out_catalog_copy(Disk& disk, const CatalogCopyHead& head, std::string_view suffix);
 

@@ -121,10 +121,13 @@ std::optional<std::uint64_t> lost_number(std::string_view name) {
 
 Result<std::unique_ptr<Catalog>> open_catalog_repaired(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
                                                        std::string_view boot_id, std::vector<Damage>& damage) {
-  const auto healed = heal_sealed_pages(disk, keys, suite);
+  const auto healed = heal_sealed_files(disk, keys, suite);
   if (!healed && healed.code() != Code::kDamaged) return healed.error();
   if (healed) {
-    for (const auto page : *healed)
+    for (const auto block : healed->tag_blocks)
+      damage.push_back(
+          {with(kTagsName, ""), "block " + std::to_string(block) + " was damaged", "healed from coffer.copy"});
+    for (const auto page : healed->pages)
       damage.push_back(
           {with(kDatabaseName, ""), "page " + std::to_string(page) + " was damaged", "healed from coffer.copy"});
   }
@@ -136,6 +139,12 @@ Result<std::unique_ptr<Catalog>> open_catalog_repaired(Disk& disk, const KeySche
     return Error{Code::kDamaged, opened.error().message + ", and coffer.copy " +
                                      (head.code() == Code::kNotFound ? "is missing" : "is damaged too") +
                                      ": bring the store back from a backup"};
+  }
+  // Before anything is set aside: what does not authenticate is not put anywhere.
+  if (auto whole = verify_catalog_copy(disk, keys, suite); !whole) {
+    if (whole.code() != Code::kDamaged) return std::move(whole).error();
+    return Error{Code::kDamaged, opened.error().message + ", and coffer.copy is damaged too (" + whole.error().message +
+                                     "): bring the store back from a backup"};
   }
   damage.push_back({"the catalog", opened.error().message,
                     "its copy of commit " + std::to_string(head->commit_counter) +

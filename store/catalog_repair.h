@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/check_report.h"
 #include "store/catalog.h"
-#include "store/damage.h"
 
 namespace coffer {
 
@@ -29,14 +29,6 @@ bool is_restoring(Disk& disk);
 Status settle_restored(Catalog& catalog, Disk& disk, const KeySchedule& keys, const AeadSuite& suite);
 Status finish_restoring(Disk& disk);
 
-// A data file whose map is lost with the catalog that had it: whose it was, as far as its first slot tells.
-struct LostFile {
-  std::string name;  // in the store's folder
-  std::uint64_t number = 0;
-  InodeNumber ino = 0;  // 0: its first slot does not tell
-  std::string object;   // BUCKET/KEY, or how its first slot fails
-  std::uint64_t size = 0;
-};
 std::optional<std::uint64_t> lost_number(std::string_view name);  // of a name within its folder; none: it is no such file
 Result<std::vector<LostFile>> list_lost(Disk& disk, const KeySchedule& keys, const AeadSuite& suite);
 

@@ -11,12 +11,14 @@ namespace coffer {
 
 // What the catalog's source files share. `mutex` guards all of it and the connection.
 struct Catalog::State {
-  State(Disk& below, const KeySchedule& schedule, const AeadSuite& ciphers, std::unique_ptr<SealedDatabase> sealed)
+  State(Disk& below, const KeySchedule& schedule, const AeadSuite& ciphers, std::shared_ptr<SealedDatabase> sealed,
+        std::unique_ptr<SealedDatabase::Reader> own_reader = nullptr)
       : disk(below),
         keys(schedule),
         suite(ciphers),
         database(std::move(sealed)),
-        statements(*database),
+        reader(std::move(own_reader)),
+        statements(*database, reader ? reader->connection() : database->connection()),
         name_key(keys.purpose_key(Purpose::kNameHash)) {}
 
   // Shorthand for the verbs: state_->query("SELECT ...", arguments).
@@ -29,7 +31,8 @@ struct Catalog::State {
   const KeySchedule& keys;
   const AeadSuite& suite;
   std::mutex mutex;
-  std::unique_ptr<SealedDatabase> database;
+  std::shared_ptr<SealedDatabase> database;
+  std::unique_ptr<SealedDatabase::Reader> reader;  // of a catalog that shows commits alone
   Statements statements;  // ends before the connection
   Key name_key;
 };

@@ -3,31 +3,16 @@
 #include <algorithm>
 
 #include "base/limits.h"
+#include "store/catalog_copy.h"
 #include "store/chunk_map.h"
+#include "store/file_header.h"
+#include "store/object_check.h"
 #include "store/quarantine.h"
 
 namespace coffer {
 namespace {
 
 constexpr int kObjectFolders = 256;
-
-// An object's two envelopes, while it is being resealed, by the parity that its chunks name.
-struct Ciphers {
-  struct One {
-    std::optional<Envelope> envelope;
-    std::shared_ptr<const Aead> aead;
-  };
-  std::array<One, 2> by_parity;
-};
-
-bool is_damage(Code code) { return code == Code::kDamaged || code == Code::kInvalidCiphertext; }
-
-bool key_refuses(Code code) {
-  constexpr Code kRefusals[] = {Code::kKeyMissing,   Code::kKeyDisabled, Code::kKeyPendingDeletion, Code::kKeyDenied,
-                                Code::kKeyPendingImport,
-                                Code::kIncorrectKey, Code::kKmsAway,     Code::kUnsupported};
-  return std::find(std::begin(kRefusals), std::end(kRefusals), code) != std::end(kRefusals);
-}
 
 class Check {
  public:
@@ -43,9 +28,10 @@ class Check {
         progress_(progress),
         repairs_(mode == FsckMode::kRepair) {}
 
-  Result<FsckReport> run() {
+  Result<CheckReport> run() {
     COFFER_TRY(restoring());
     COFFER_TRY(catalog());
+    COFFER_TRY(catalog_copy());
     COFFER_TRY(objects());
     COFFER_TRY(data_files());
     COFFER_TRY(history());
@@ -88,6 +74,30 @@ class Check {
     }
     auto census = catalog_.census();
     if (census.ok()) total_ = census->allocated;
+    return {};
+  }
+
+  // Known to be damaged it is of no use: what comes in its place is made when everything else is settled.
+  Status catalog_copy() {
+    const auto whole = verify_catalog_copy(disk_, keyring_.keys(), keyring_.suite());
+    if (whole.ok() || whole.code() == Code::kNotFound) return {};
+    if (!is_damage(whole.code()) && whole.code() != Code::kIo) return whole;
+    damage(std::string(kCatalogCopyName), whole.error().message);
+    copy_line_ = report_.damage.size();
+    return {};
+  }
+
+  // As an unmount does.
+  Status renew_catalog_copy() {
+    if (!copy_line_ || !repairs_) return {};
+    COFFER_TRY(remove_catalog_copies(disk_));
+    std::lock_guard lock(catalog_.mutex());
+    COFFER_TRY(catalog_.database().checkpoint_rest());
+    COFFER_ASSIGN(const auto counter, catalog_.number("commit_counter"));
+    auto made = CatalogCopy::begin(disk_, keyring_.keys(), keyring_.suite(), catalog_.database(), counter, clock_.wall_ns());
+    auto more = made && *made ? (*made)->step() : Result<bool>(made ? Error{Code::kBusy, "not now"} : made.error());
+    while (more && *more) more = (*made)->step();
+    report_.damage[*copy_line_ - 1].repaired = more ? "made anew" : "removed; the next mount makes one: " + more.error().message;
     return {};
   }
 
@@ -181,7 +191,7 @@ class Check {
     const auto made = catalog_.number("restored_made");
     const auto commit = catalog_.number("restored_commit");
     if (made.ok() && commit.ok() && *made != 0)
-      report_.restored = FsckReport::Restored{*commit, static_cast<std::int64_t>(*made)};
+      report_.restored = CheckReport::Restored{*commit, static_cast<std::int64_t>(*made)};
     return {};
   }
 
@@ -193,77 +203,42 @@ class Check {
       std::lock_guard lock(catalog_.mutex());
       COFFER_TRY(catalog_.database().checkpoint_rest());
     }
-    if (is_restoring(disk_)) return finish_restoring(disk_);
-    return {};
+    if (is_restoring(disk_)) COFFER_TRY(finish_restoring(disk_));
+    return renew_catalog_copy();
   }
 
   Status check_content(const Inode& inode, const ContentRow& content) {
-    Ciphers ciphers;
-    COFFER_ASSIGN(auto envelope, belonging(inode.ino, content.envelope));
-    const auto chunk_size = envelope.chunk_size;
-    const auto generation = envelope.generation;
-    ciphers.by_parity[parity_of(envelope)].envelope = std::move(envelope);
-    if (content.next_envelope) {
-      COFFER_ASSIGN(auto next, belonging(inode.ino, *content.next_envelope));
-      if (next.generation != generation + 1 || next.chunk_size != chunk_size)
-        return Error{Code::kDamaged, "its next envelope does not follow the one it has"};
-      ciphers.by_parity[parity_of(next)].envelope = std::move(next);
+    COFFER_ASSIGN(auto seals, seals_of(keyring_.store_id(), inode.ino, content));
+    COFFER_TRY(unlock(seals, keyring_, principal_));
+    if (seals.refused) ++report_.objects_unreadable;
+    if (content.file == 0) {
+      COFFER_ASSIGN(const auto looked_at, check_inline_chunk(inode, content, seals));
+      report_.chunks += looked_at;
+    } else {
+      COFFER_TRY(map_rows(inode, content, seals));
     }
-    bool refused = false;
-    for (auto& one : ciphers.by_parity) {
-      if (!one.envelope) continue;
-      auto aead = keyring_.unlock(*one.envelope, principal_);
-      if (aead.ok()) {
-        one.aead = *std::move(aead);
-      } else if (key_refuses(aead.code())) {
-        refused = true;
-      } else {
-        return std::move(aead).error();
-      }
-    }
-    if (refused) ++report_.objects_unreadable;
-    COFFER_ASSIGN(auto stored, content.file == 0 ? inline_chunk(inode, content, ciphers)
-                                                 : map_rows(inode, content.file, chunk_size, ciphers));
+    std::lock_guard lock(catalog_.mutex());
+    COFFER_ASSIGN(const auto stored, stored_bytes(catalog_, content, seals.chunk_size));
     if (stored != inode.allocated)
       return Error{Code::kDamaged,
                    std::to_string(inode.allocated) + " bytes promised, " + std::to_string(stored) + " stored"};
     return {};
   }
 
-  Result<Envelope> belonging(InodeNumber ino, BytesView encoded) {
-    COFFER_ASSIGN(auto envelope, Envelope::decode(encoded));
-    if (envelope.store != keyring_.store_id()) return Error{Code::kDamaged, "its envelope is of another store"};
-    if (envelope.object != ino) return Error{Code::kDamaged, "its envelope is of another object"};
-    return envelope;
-  }
-
-  // The bytes stored.
-  Result<std::uint64_t> inline_chunk(const Inode& inode, const ContentRow& content, const Ciphers& ciphers) {
-    if (!content.inline_chunk) return std::uint64_t{0};
-    COFFER_ASSIGN(auto chunk, InlineChunk::decode(*content.inline_chunk));
-    COFFER_TRY(open_chunk(inode, 0, chunk.entry, chunk.ciphertext, ciphers));
-    return chunk.entry.length;
-  }
-
-  Result<std::uint64_t> map_rows(const Inode& inode, std::uint64_t file, std::uint32_t chunk_size,
-                                 const Ciphers& ciphers) {
+  Status map_rows(const Inode& inode, const ContentRow& content, const ObjectSeals& seals) {
     std::unique_ptr<DiskFile> data;  // an object all of holes may have none
-    std::uint64_t stored = 0;
     for (std::uint64_t from = 0; from <= kMapRowMax;) {
       COFFER_ASSIGN(auto rows, next_rows(inode.ino, from));
       if (rows.empty()) break;
       if (!data) {
-        auto opened = disk_.open(data_file_name(file), OpenMode::kExisting);
+        auto opened = disk_.open(data_file_name(content.file), OpenMode::kExisting);
         if (!opened) return Error{Code::kDamaged, "its data file is lost: " + opened.error().message};
         data = *std::move(opened);
       }
-      for (auto row : rows) {
-        COFFER_ASSIGN(auto bytes, map_row(inode, row, chunk_size, *data, ciphers));
-        stored += bytes;
-      }
+      for (auto row : rows) COFFER_TRY(map_row(inode, row, *data, seals));
       from = std::uint64_t{rows.back()} + 1;
     }
-    return stored;
+    return data ? second_copy(inode, content, *data) : Status();
   }
 
   Result<std::vector<std::uint32_t>> next_rows(InodeNumber ino, std::uint64_t from) {
@@ -271,43 +246,48 @@ class Check {
     return catalog_.map_rows(ino, static_cast<std::uint32_t>(from), kFsckPage);
   }
 
-  // The bytes of chunks in it. Chunks that do not open are lines of their own: the others are still looked at.
-  Result<std::uint64_t> map_row(const Inode& inode, std::uint32_t row, std::uint32_t chunk_size, DiskFile& data,
-                                const Ciphers& ciphers) {
+  Status map_row(const Inode& inode, std::uint32_t row, DiskFile& data, const ObjectSeals& seals) {
     std::unique_lock lock(catalog_.mutex());
     COFFER_ASSIGN(auto encoded, catalog_.map_row(inode.ino, row));
     lock.unlock();
     if (!encoded) return Error{Code::kDamaged, "map row " + std::to_string(row) + " is gone"};
-    COFFER_ASSIGN(auto map, ChunkRow::decode(*encoded, chunk_size));
-    Bytes buffer(chunk_size);
-    for (std::uint32_t i = 0; i < kChunksPerRow; ++i) {
-      const auto& entry = map.at(i);
-      if (!entry.present()) continue;
-      const auto chunk = std::uint64_t{row} * kChunksPerRow + i;
-      const auto cipher = MutableBytes(buffer).first(entry.length);
-      auto read = data.pread(slot_offset(row, entry.slot, chunk_size), cipher);
-      auto opened = !read                    ? status_of(read)
-                    : *read == cipher.size() ? open_chunk(inode, chunk, entry, cipher, ciphers)
-                                             : Error{Code::kDamaged, "its data file ends before it"};
-      if (!opened.ok()) damage(inode.ino, "chunk " + std::to_string(chunk) + ": " + opened.error().message);
-    }
-    return map.stored();
+    COFFER_ASSIGN(auto map, ChunkRow::decode(*encoded, seals.chunk_size));
+    COFFER_ASSIGN(const auto looked_at,
+                  check_map_row(inode, row, map, data, seals, [&](std::uint64_t chunk, const Error& why) {
+                    damage(inode.ino, "chunk " + std::to_string(chunk) + ": " + why.message);
+                  }));
+    report_.chunks += looked_at;
+    return {};
   }
 
-  Status open_chunk(const Inode& inode, std::uint64_t chunk, const ChunkEntry& entry, BytesView cipher,
-                    const Ciphers& ciphers) {
-    const auto& [envelope, aead] = ciphers.by_parity[entry.parity];
-    if (!envelope) return Error{Code::kDamaged, "sealed under an envelope that is gone"};
-    if (chunk * envelope->chunk_size + entry.length > inode.size)
-      return Error{Code::kDamaged, "lies beyond the object's end"};
-    if (entry.seal().size() != envelope->seal_size())
-      return Error{Code::kDamaged, "has not the layers of its envelope"};
-    ++report_.chunks;
-    if (!aead) return {};  // its key refuses: counted with the object
-    Bytes plain(cipher.size());
-    auto opened = aead->open(chunk_aad(*envelope, chunk, entry.length), cipher, entry.seal(), plain);
-    wipe(plain);
-    return opened;
+  // A power cut may tear it, and nothing served depends on it: no damage. Without a mount it is written anew.
+  Status second_copy(const Inode& inode, const ContentRow& content, DiskFile& data) {
+    const auto read = headers_.read(data, content.file);
+    if (!read && !is_damage(read.code()) && read.code() != Code::kIo) return read.error();
+    if (read && (!*read || (*read)->inode.ino == inode.ino)) return {};
+    std::lock_guard lock(catalog_.mutex());
+    Damage line{catalog_.path_of(inode.ino), "the note in its data file does not open", ""};
+    if (repairs_ && write_second_copy(inode, content, data)) line.repaired = "written anew";
+    if (report_.second_copies.size() < kFsckDamageMax) report_.second_copies.push_back(std::move(line));
+    return {};
+  }
+
+  // With Catalog::mutex().
+  bool write_second_copy(const Inode& inode, const ContentRow& content, DiskFile& data) {
+    const auto bucket = catalog_.bucket(inode.bucket);
+    if (!bucket) return false;
+    FileHeader header;
+    header.sequence = 1;
+    header.inode = inode;
+    header.bucket = bucket->name.str();
+    const auto path = catalog_.path_of(inode.ino);
+    const auto slash = path.find('/');
+    header.path = slash == path.npos ? "" : path.substr(slash + 1);
+    header.rule_version = content.rule_version;
+    header.envelope = content.envelope;
+    header.next_rule_version = content.next_rule_version;
+    header.next_envelope = content.next_envelope;
+    return headers_.write(data, content.file, std::move(header)).ok() && data.sync().ok();
   }
 
   Status data_files() {
@@ -346,19 +326,17 @@ class Check {
   const Progress& progress_;
   bool repairs_;
   Quarantine quarantine_{catalog_};
+  const FileHeaders headers_{keyring_.keys(), keyring_.suite()};
+  std::optional<std::size_t> copy_line_;  // that is about coffer.copy, and all before it
   bool changed_ = false, ever_changed_ = false;
   bool object_damaged_ = false, object_quarantined_ = false;  // the one being looked at
-  FsckReport report_;
+  CheckReport report_;
   std::uint64_t done_ = 0, total_ = 0;
 };
 
 }  // namespace
 
-bool FsckReport::damage_remains() const {
-  return std::any_of(damage.begin(), damage.end(), [](const Damage& one) { return one.repaired.empty(); });
-}
-
-Result<FsckReport> fsck(Catalog& catalog, Disk& disk, Keyring& keyring, const Principal& principal, FsckMode mode,
+Result<CheckReport> fsck(Catalog& catalog, Disk& disk, Keyring& keyring, const Principal& principal, FsckMode mode,
                         const Clock& clock,
                         const std::function<void(std::uint64_t done, std::uint64_t total)>& progress) {
   return Check(catalog, disk, keyring, principal, mode, clock, progress).run();

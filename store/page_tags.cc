@@ -74,10 +74,14 @@ Result<TagNode> PageTags::read_block(Place at, unsigned copy, const PageTag& tag
   const std::uint64_t block = block_of(level_of(at), index_of(at)) + copy;
   std::array<std::uint8_t, kBlockSize> stored;
   COFFER_ASSIGN(const std::size_t size, file_->pread(block * kBlockSize, stored));
-  const BytesView view(stored);
+  return open_block(at, copy, tag, BytesView(stored).first(size));
+}
+
+Result<TagNode> PageTags::open_block(Place at, unsigned copy, const PageTag& tag, BytesView view) {
   Bytes content(kContentSize);
-  if (size != kBlockSize || !equal_constant_time(view.last(kTagSize), tag) ||
+  if (view.size() != kBlockSize || !equal_constant_time(view.last(kTagSize), tag) ||
       !cipher_.open(aad(at, copy), view.first(kContentSize), view.last(Xaes::kXaesSealSize), content)) {
+    const std::uint64_t block = block_of(level_of(at), index_of(at)) + copy;
     return Error{Code::kDamaged, "coffer.tags: block " + std::to_string(block) + " is damaged, or an old one put back"};
   }
   return TagNode::decode(content);
@@ -226,6 +230,49 @@ Status PageTags::check_size(std::uint32_t pages) {
 Status PageTags::verify() {
   const std::lock_guard lock(mutex_);
   return verify_below(root_, kLevels - 1, 0);
+}
+
+Result<std::vector<std::uint64_t>> PageTags::heal(const OtherBlock& other) {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::uint64_t> healed;
+  COFFER_TRY(heal_below(root_, kLevels - 1, 0, other, healed));
+  return healed;
+}
+
+Status PageTags::heal_below(const TagNode& parent, unsigned level, std::uint32_t first, const OtherBlock& other,
+                            std::vector<std::uint64_t>& healed) {
+  for (std::uint32_t child = 0; child < TagNode::kChildren; ++child) {
+    if (!parent.has(child)) continue;
+    const Place at = place(level, first + child);
+    const unsigned copy = parent.copy_of(child);
+    auto node = read_block(at, copy, parent.tags[child]);
+    if (!node && node.code() != Code::kDamaged && node.code() != Code::kIo) return std::move(node).error();
+    if (!node) {
+      const std::uint64_t block = block_of(level, first + child) + copy;
+      const auto stored = other(block * kBlockSize);
+      if (!stored && stored.code() != Code::kNotFound && stored.code() != Code::kDamaged) return stored.error();
+      if (!stored) continue;
+      node = open_block(at, copy, parent.tags[child], *stored);
+      if (!node) continue;
+      COFFER_TRY(file_->pwrite(block * kBlockSize, *stored));
+      healed.push_back(block);
+    }
+    if (level > 0) COFFER_TRY(heal_below(*node, level - 1, (first + child) * TagNode::kChildren, other, healed));
+  }
+  return {};
+}
+
+Status PageTags::verify(std::uint32_t page) {
+  const std::lock_guard lock(mutex_);
+  TagNode parent = root_;
+  for (unsigned level = kLevels; level-- > 0;) {
+    std::uint32_t index = leaf_of(page);
+    for (unsigned above = 0; above < level; ++above) index /= TagNode::kChildren;
+    const std::uint32_t child = index % TagNode::kChildren;
+    if (!parent.has(child)) return {};  // in memory alone, until a superblock names it
+    COFFER_ASSIGN(parent, read_block(place(level, index), parent.copy_of(child), parent.tags[child]));
+  }
+  return {};
 }
 
 // Without the nodes in memory: what is on the disk counts.

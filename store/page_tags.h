@@ -2,11 +2,13 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <unordered_map>
+#include <vector>
 
 #include "base/limits.h"
 #include "crypto/key_schedule.h"
@@ -64,6 +66,14 @@ class PageTags {
   Status check_size(std::uint32_t pages);
   // Reads every node there is; the first damage, named.
   Status verify();
+  // Puts damaged nodes back where `other` has the very block that the node above names; `other` is asked for the 4096
+  // bytes at an offset of coffer.tags. What it has not stays damaged, with all below it. Which blocks were healed;
+  // nothing is synced.
+  using OtherBlock = std::function<Result<Bytes>(std::uint64_t offset)>;  // kNotFound
+  Result<std::vector<std::uint64_t>> heal(const OtherBlock& other);
+  Status sync() { return file_->sync(); }
+  // Reads the nodes over one page, as the disk has them.
+  Status verify(std::uint32_t page);
 
  private:
   static constexpr unsigned kLevels = 3;  // below the root; level 0 are the leaves
@@ -91,6 +101,9 @@ class PageTags {
   Status name_in_parent(Place at, const PageTag& tag, unsigned copy);
   void forget_beyond(std::size_t nodes);
   Status verify_below(const TagNode& parent, unsigned level, std::uint32_t first);
+  Result<TagNode> open_block(Place at, unsigned copy, const PageTag& tag, BytesView stored);
+  Status heal_below(const TagNode& parent, unsigned level, std::uint32_t first, const OtherBlock& other,
+                    std::vector<std::uint64_t>& healed);
 
   const std::shared_ptr<DiskFile> file_;
   const Xaes cipher_;

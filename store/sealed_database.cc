@@ -8,13 +8,15 @@
 #include <cassert>
 #include <mutex>
 
-#include "base/limits.h"
+#include "base/scrub_limits.h"
 #include "store/sealed_replay.h"
 #include "store/sealed_vfs.h"
 
 namespace coffer {
 namespace {
 
+constexpr std::size_t kReaderCacheKib = 4 * 1024;
+constexpr int kInterruptEvery = 1000;  // of SQLite's instructions: some 100 us
 constexpr std::size_t kSmallCacheKib = 64;  // of connections that read a page at most
 
 // What every SQLite of this process must know before its first use.
@@ -34,6 +36,7 @@ Code code_of(int sqlite_code) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return Code::kDamaged;
     case SQLITE_BUSY:
+    case SQLITE_INTERRUPT:
     case SQLITE_LOCKED: return Code::kBusy;
     case SQLITE_NOMEM:
     case SQLITE_TOOBIG: return Code::kLimit;
@@ -143,6 +146,68 @@ class Connection {
   Statement begin_, commit_, free_pages_;
 };
 
+// Who checkpoints and who keeps checkpoints away. Nobody overtakes one who waits for a checkpoint.
+class CheckpointTurn {
+ public:
+  class Checkpoint {
+   public:
+    explicit Checkpoint(CheckpointTurn& turn) : lock_(turn.mutex_, std::defer_lock) {
+      ++turn.wanted_;
+      const std::lock_guard first(turn.turn_);
+      lock_.lock();
+      --turn.wanted_;
+    }
+
+   private:
+    std::unique_lock<std::mutex> lock_;
+  };
+  std::unique_lock<std::mutex> keep_away() {
+    const std::lock_guard first(turn_);
+    return std::unique_lock(mutex_);
+  }
+  std::unique_lock<std::mutex> try_keep_away() { return std::unique_lock(mutex_, std::try_to_lock); }
+  bool wanted() const { return wanted_ > 0; }
+
+ private:
+  std::mutex turn_, mutex_;
+  std::atomic<int> wanted_{0};
+};
+
+class ReaderOnDisk final : public SealedDatabase::Reader {
+ public:
+  ReaderOnDisk(std::unique_ptr<Connection> connection, CheckpointTurn& turn, const std::atomic<bool>& interrupted)
+      : connection_(std::move(connection)), turn_(turn), interrupted_(interrupted) {
+    sqlite3_progress_handler(connection_->handle(), kInterruptEvery, give_way, this);
+  }
+  ~ReaderOnDisk() override { end(); }
+
+  sqlite3* connection() override { return connection_->handle(); }
+
+  Status begin() override {
+    away_ = turn_.keep_away();
+    auto begun = connection_->run("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1;");
+    if (!begun) end();
+    return begun;
+  }
+
+  void end() override {
+    // A statement of it never writes: it ends whatever SQLite answers.
+    if (connection_->in_transaction()) sqlite3_exec(connection_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+    if (away_.owns_lock()) away_.unlock();
+  }
+
+ private:
+  static int give_way(void* self) {
+    const auto& reader = *static_cast<ReaderOnDisk*>(self);
+    return reader.turn_.wanted() || reader.interrupted_ ? 1 : 0;
+  }
+
+  const std::unique_ptr<Connection> connection_;
+  CheckpointTurn& turn_;
+  const std::atomic<bool>& interrupted_;
+  std::unique_lock<std::mutex> away_;
+};
+
 class SealedDatabaseOnDisk final : public SealedDatabase {
  public:
   explicit SealedDatabaseOnDisk(std::unique_ptr<SealedFiles> files) : files_(std::move(files)), vfs_(*files_) {}
@@ -175,7 +240,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     if (log.last() == before && wanted > log.data_synced()) COFFER_TRY(log.append_mark());
     if (data_synced.this_commit) {
       // A checkpoint that runs now keeps its pin. Without a pin the next one copies nothing: no failure of a commit.
-      const std::unique_lock lock(checkpoint_mutex_, std::try_to_lock);
+      const auto lock = turn_.try_keep_away();
       if (lock.owns_lock()) (void)move_pin();
     }
     return last();
@@ -196,12 +261,12 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
   Bytes last_tag() const override { return to_bytes(files_->log().digest()); }
 
   Status pin() override {
-    const std::lock_guard lock(checkpoint_mutex_);
+    const CheckpointTurn::Checkpoint lock(turn_);
     return move_pin();
   }
 
   Status checkpoint_beside(CommitPoint durable) override {
-    const std::lock_guard lock(checkpoint_mutex_);
+    const CheckpointTurn::Checkpoint lock(turn_);
     SealedLog& log = files_->log();
     if (pinned_ == 0 || pinned_ > durable.value || pinned_ <= copied_) return {};
     COFFER_TRY(log.sync());
@@ -216,7 +281,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
 
   Status checkpoint_rest() override {
     if (is_transaction_lost()) return lost_error();
-    const std::lock_guard lock(checkpoint_mutex_);
+    const CheckpointTurn::Checkpoint lock(turn_);
     SealedLog& log = files_->log();
     COFFER_TRY(log.sync());
     assert(log.durable() == log.last());
@@ -233,7 +298,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
   }
 
   std::optional<Still> still() override {
-    const std::unique_lock lock(checkpoint_mutex_, std::try_to_lock);
+    const auto lock = turn_.try_keep_away();
     if (!lock.owns_lock() || copied_ != files_->log().first()) return std::nullopt;
     return Still{checkpoints_, files_->pages().pages(), {copied_}};
   }
@@ -245,6 +310,35 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     const auto read = files_->pages().read(page, content);
     wipe(content);
     return read;
+  }
+
+  Result<std::uint32_t> verify_pages(std::uint32_t from, std::vector<Error>& damage) override {
+    const auto away = turn_.keep_away();
+    const std::uint32_t last = files_->pages().pages();
+    const std::uint32_t to = last - std::min(last, from - 1) < kScrubPages ? last + 1 : from + kScrubPages;
+    for (std::uint32_t page = from; page < to; ++page) {
+      // One bad node is told once, and not for each page below it.
+      if (page == from || page % TagNode::kChildren == 1) COFFER_TRY(note(files_->pages().tags().verify(page), damage));
+      COFFER_TRY(note(verify_page(page), damage));
+    }
+    return to > last ? 0 : to;
+  }
+
+  Status verify_log() override {
+    std::array<std::uint8_t, kPageSize> content;
+    Status whole;
+    for (std::uint64_t frame = files_->log().sqlite_frames(); frame > 0 && whole; --frame)
+      whole = files_->log().read_frame(frame - 1, content);
+    wipe(content);
+    return whole;
+  }
+
+  Result<std::unique_ptr<Reader>> reader(const std::atomic<bool>& interrupted) override {
+    const auto away = turn_.keep_away();
+    COFFER_ASSIGN(auto connection, Connection::open(vfs_));
+    COFFER_TRY(connection->settle(kReaderCacheKib));
+    COFFER_TRY(connection->run("PRAGMA query_only=ON"));
+    return std::unique_ptr<Reader>(new ReaderOnDisk(std::move(connection), turn_, interrupted));
   }
 
   Error explain(int sqlite_code, std::string_view doing) override { return explain_with(*files_, sqlite_code, doing); }
@@ -284,6 +378,14 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     return {};
   }
 
+  static Status note(const Status& checked, std::vector<Error>& damage) {
+    if (checked.ok()) return {};
+    if (checked.code() != Code::kDamaged && checked.code() != Code::kIo) return checked;
+    const bool told = !damage.empty() && damage.back().message == checked.error().message;
+    if (!told && damage.size() < kFsckDamageMax) damage.push_back(checked.error());
+    return {};
+  }
+
   Error lost_error() const {
     if (auto failure = files_->log().broken()) return {Code::kPoisoned, "the catalog has failed: " + failure->message};
     return {Code::kPoisoned, "the catalog lost its open transaction"};
@@ -318,7 +420,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
   std::atomic<std::uint32_t> free_at_begin_{0};  // pages free when it began
 
   // Taken after the caller's lock, if that is held. Guards all below and is held through a checkpoint.
-  std::mutex checkpoint_mutex_;
+  CheckpointTurn turn_;
   std::atomic<std::uint64_t> checkpoints_{0};  // written with it held
   std::unique_ptr<Connection> checkpointer_, reader_;
   std::uint64_t pinned_ = 0;  // the last commit the reader sees; 0 if it reads nothing

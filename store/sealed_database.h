@@ -1,10 +1,12 @@
 #pragma once
 
+#include <atomic>
 #include <compare>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -90,6 +92,25 @@ class SealedDatabase {
   // Whether a page, as coffer.db stores it, is what was last written there. A checkpoint that comes in between may make
   // it fail: ask checkpoints() afterwards.
   virtual Status verify_page(std::uint32_t page) = 0;
+
+  // The same of the pages from `from` on, some at a time, and of the nodes of page tags over them, as the disk has them;
+  // no checkpoint comes in between. Each damage is a line. The next page to begin with; 0: that was all.
+  virtual Result<std::uint32_t> verify_pages(std::uint32_t from, std::vector<Error>& damage) = 0;
+  // Every frame of the log, with the caller's lock held.
+  virtual Status verify_log() = 0;
+
+  // A connection of its own that shows commits, for whoever reads much beside the writer. One thread's. It ends before
+  // the database.
+  class Reader {
+   public:
+    virtual ~Reader() = default;
+    virtual sqlite3* connection() = 0;
+    // Until end() it shows the last commit, and no checkpoint runs. Where one wants to, or `interrupted` says so,
+    // statements fail with kBusy: then end, and begin again. The caller holds no lock of the writer's.
+    virtual Status begin() = 0;
+    virtual void end() = 0;
+  };
+  virtual Result<std::unique_ptr<Reader>> reader(const std::atomic<bool>& interrupted) = 0;
 
   // What a statement's failure means: the precise Error of the disk or of a page that did not authenticate, if that was
   // the cause. sqlite_code is what SQLite returned, extended or not.

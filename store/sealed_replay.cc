@@ -49,7 +49,7 @@ Result<Found> find(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
     return Error{Code::kDamaged, "coffer.db is shorter than its superblock says"};
   }
   auto page_tags = std::make_unique<PageTags>(tags, keys, suite, found.block.tags);
-  COFFER_TRY(page_tags->check_size(found.block.database_pages));
+  if (!may_lack_pages) COFFER_TRY(page_tags->check_size(found.block.database_pages));
   found.pages = std::make_unique<SealedPages>(std::move(pages_file), std::move(page_tags), keys, suite,
                                               found.block.database_pages);
   found.log = std::make_unique<SealedLog>(std::move(log_file), keys, suite);
@@ -138,14 +138,16 @@ Status verify_sealed_files(Disk& disk, const KeySchedule& keys, const AeadSuite&
   return {};
 }
 
-Result<std::vector<std::uint32_t>> heal_sealed_pages(Disk& disk, const KeySchedule& keys, const AeadSuite& suite) {
-  std::vector<std::uint32_t> healed;
+Result<Healed> heal_sealed_files(Disk& disk, const KeySchedule& keys, const AeadSuite& suite) {
+  Healed healed;
   const auto copy = read_catalog_copy(disk, keys, suite);
   if (!copy && (copy.code() == Code::kNotFound || copy.code() == Code::kDamaged)) return healed;
   if (!copy) return copy.error();
   COFFER_ASSIGN(const Found found, find(disk, keys, suite, Missing::kIsToBeHealed));
   COFFER_ASSIGN(const LogReplay replay, found.log->replay(found.block, /*boot_id=*/""));
   COFFER_ASSIGN(const auto file, disk.open(kDatabaseName, OpenMode::kExisting));
+  const auto block_of_copy = [&](std::uint64_t offset) { return stored_tags_of_copy(disk, *copy, offset); };
+  COFFER_ASSIGN(healed.tag_blocks, found.pages->tags().heal(block_of_copy));
   std::array<std::uint8_t, kPageSize> content;
   const std::uint32_t kept = pages_kept(replay, found.block.database_pages);
   for (std::uint32_t page = 1; page <= kept; ++page) {
@@ -159,10 +161,11 @@ Result<std::vector<std::uint32_t>> heal_sealed_pages(Disk& disk, const KeySchedu
     COFFER_ASSIGN(const auto whole, page_of_copy(disk, *copy, page, *tag));
     if (!whole) continue;
     COFFER_TRY(file->pwrite(std::uint64_t{page - 1} * kPageSize, *whole));
-    if (found.pages->read(page, content).ok()) healed.push_back(page);
+    if (found.pages->read(page, content).ok()) healed.pages.push_back(page);
   }
   wipe(content);
-  if (!healed.empty()) {
+  if (!healed.tag_blocks.empty()) COFFER_TRY(found.pages->tags().sync());
+  if (!healed.pages.empty()) {
     COFFER_TRY(file->sync());
     COFFER_TRY(disk.sync_folder(""));
   }

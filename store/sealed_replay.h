@@ -18,8 +18,13 @@ Result<std::unique_ptr<SealedFiles>> create_sealed_files(Disk& disk, const KeySc
 Result<std::unique_ptr<SealedFiles>> open_sealed_files(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
                                                        std::string_view boot_id);
 
-// Pages of coffer.db that are not the ones the page tags name, and that coffer.copy has: put back exactly, and synced.
-// Which they were. A page the copy has not stays damaged. kDamaged: the tags or the log are not whole enough to tell.
-Result<std::vector<std::uint32_t>> heal_sealed_pages(Disk& disk, const KeySchedule& keys, const AeadSuite& suite);
+// Pages of coffer.db that are not the ones the page tags name, and nodes of the page tags that are not the ones the nodes
+// above them name, up to the superblock: where coffer.copy has exactly these they are put back, and synced. What the copy
+// has not stays damaged. kDamaged: the superblock or the log are not whole enough to tell.
+struct Healed {
+  std::vector<std::uint32_t> pages;
+  std::vector<std::uint64_t> tag_blocks;  // of coffer.tags
+};
+Result<Healed> heal_sealed_files(Disk& disk, const KeySchedule& keys, const AeadSuite& suite);
 
 }  // namespace coffer

@@ -24,7 +24,7 @@ Status Query::run() {
 }
 
 std::uint64_t Query::changes() const {
-  return static_cast<std::uint64_t>(sqlite3_changes64(owner_.database_.connection()));
+  return static_cast<std::uint64_t>(sqlite3_changes64(owner_.connection_));
 }
 
 bool Query::is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
@@ -91,7 +91,7 @@ Statements::~Statements() {
 }
 
 Status Statements::script(SqlText sql) {
-  int code = sqlite3_exec(database_.connection(), sql.text, nullptr, nullptr, nullptr);
+  int code = sqlite3_exec(connection_, sql.text, nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) return failure(code);
   return {};
 }
@@ -99,7 +99,7 @@ Status Statements::script(SqlText sql) {
 std::pair<sqlite3_stmt*, Status> Statements::prepared(const char* text) {
   auto& statement = prepared_[text];
   if (statement == nullptr) {
-    int code = sqlite3_prepare_v3(database_.connection(), text, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+    int code = sqlite3_prepare_v3(connection_, text, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
     if (code != SQLITE_OK) return {nullptr, failure(code)};
   }
   // Outside of a transaction a write would be a commit of its own.
@@ -111,11 +111,11 @@ std::pair<sqlite3_stmt*, Status> Statements::prepared(const char* text) {
 void Statements::poison() {
   lost_ = true;
   if (database_.is_transaction_lost()) return;
-  sqlite3_exec(database_.connection(), "ROLLBACK", nullptr, nullptr, nullptr);
+  sqlite3_exec(connection_, "ROLLBACK", nullptr, nullptr, nullptr);
 }
 
 Error Statements::failure(int code) {
-  switch (sqlite3_extended_errcode(database_.connection())) {
+  switch (sqlite3_extended_errcode(connection_)) {
     case SQLITE_CONSTRAINT_PRIMARYKEY:
     case SQLITE_CONSTRAINT_ROWID:
     case SQLITE_CONSTRAINT_UNIQUE: return {Code::kExists, "the catalog has this row already"};

@@ -85,7 +85,8 @@ class Query {
 // the open transaction by itself, what writes answers kPoisoned, and what reads shows the last commit.
 class Statements {
  public:
-  explicit Statements(SealedDatabase& database) : database_(database) {}
+  // Over the writer's connection, or a reader's.
+  Statements(SealedDatabase& database, sqlite3* connection) : database_(database), connection_(connection) {}
   ~Statements();
   Statements(const Statements&) = delete;
   Statements& operator=(const Statements&) = delete;
@@ -108,6 +109,7 @@ class Statements {
   Error failure(int code);  // of the last call
 
   SealedDatabase& database_;
+  sqlite3* const connection_;
   std::unordered_map<const char*, sqlite3_stmt*> prepared_;
   std::atomic<bool> lost_{false};
 };

@@ -233,6 +233,7 @@ Store::CommitState Store::commit_state() const {
 
 Status Store::finish() {
   COFFER_TRY(state_->ready());
+  state_->put_down_scrub();
   COFFER_TRY(state_->checkpoint());
   state_->copy_at_end();
   return state_->starved > 0 ? disk_full() : Status();

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/check_report.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "crypto/keyring.h"
@@ -160,6 +161,21 @@ class Store {
   };
   Result<bool> reseal_step();  // one bounded step of the first objects in the queue; false: nothing to do now
   ResealProgress reseal_progress() const;
+
+  // --- the online check of everything (store/scrub.h) ---
+  enum class ScrubFrom { kWhereItWas, kTheBeginning };
+  // Joins the one that runs, at this rate; or goes on with one that an unmount or a kill ended, or begins.
+  Status start_scrub(std::int64_t rate_mib, ScrubFrom from);
+  // A bounded piece of it. How many milliseconds to rest before the next, as the rate asks; none: none runs.
+  std::optional<std::int64_t> scrub_step();
+  void stop_scrub();  // for the end of a mount: a step under way ends soon
+  struct ScrubState {
+    bool running = false;
+    std::uint64_t done = 0, total = 0;  // bytes
+    CheckReport report;
+    std::optional<Error> failure;  // why it ended before its end
+  };
+  ScrubState scrub_state() const;  // of the one that runs, or the last of this mount
 
   // --- a key that stops serving (section 2 of the design: the daemon drives these in order) ---
   void hold_key(const std::string& kms_key_arn);     // new opens and uncached reads under it are refused from now on

@@ -59,7 +59,7 @@ Status Store::State::write_out_frozen() {
   return {};
 }
 
-Result<Store::State::Frozen> Store::State::commit(Commit kind) {
+Result<Store::State::Frozen> Store::State::commit(Commit kind, const std::function<Status()>& work) {
   COFFER_TRY(ready());
   if (kind != Commit::kCarry) COFFER_TRY(hook());
   COFFER_TRY(flush_changed());
@@ -80,6 +80,7 @@ Result<Store::State::Frozen> Store::State::commit(Commit kind) {
   auto frozen = commit_frozen(kind, std::move(unsynced));
   // Part of what was answered is in a transaction that did not end, and no longer in memory as changed.
   if (!frozen) poison(frozen.error());
+  if (frozen && work) COFFER_TRY(work());
   return frozen;
 }
 
@@ -261,8 +262,8 @@ Status Store::commit_soon() {
 Status Store::checkpoint_if_due() {
   auto& s = *state_;
   COFFER_TRY(s.ready());
-  // A checkpoint would make a copy of the catalog begin anew.
-  if (s.catalog.database().log_bytes() <= (s.copying ? kWalBytesHeldMax : kWalBytesMax)) return {};
+  // A checkpoint would make a copy of the catalog, or a scrub's look at it, begin anew.
+  if (s.catalog.database().log_bytes() <= (s.copying || s.scrubbing ? kWalBytesHeldMax : kWalBytesMax)) return {};
   return s.checkpoint();
 }
 

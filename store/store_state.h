@@ -10,9 +10,11 @@
 #include <unordered_set>
 
 #include "base/limits.h"
+#include "base/scrub_limits.h"
 #include "store/catalog_copy.h"
 #include "store/gate.h"
 #include "store/open_objects.h"
+#include "store/scrub.h"
 #include "store/store.h"
 
 namespace coffer {
@@ -228,6 +230,19 @@ struct Store::State {
   std::unordered_map<InodeNumber, std::int64_t> postponed;  // until this monotonic time
   std::uint64_t resealed = 0;
 
+  // --- store_scrub.cc ---
+  Status at_rest(const std::function<Status()>& work);  // frozen, and all that was answered committed
+  Status put_down_scrub(BytesView place);
+  void put_down_scrub();
+  std::atomic<bool> scrub_interrupted{false};
+  std::atomic<bool> scrubbing{false};  // a step runs: the log may wait for its checkpoint
+  std::mutex scrub_keys;               // held while a scrub uses data keys. Comes before commit_mutex
+  mutable std::mutex scrub_mutex;      // all below. Comes before the gate
+  std::shared_ptr<Scrub> scrub;        // the one that runs, or the last one
+  bool scrub_runs = false;
+  std::int64_t scrub_rate_mib = kScrubMibDefault, scrub_put_down_ns = 0;
+  std::optional<Error> scrub_failure;  // why it ended before its end
+
   // --- store_commit.cc ---
   // kRound begins a durable commit; kCarry says in the log that the round's data files are synced; kCheckpoint is a
   // whole durable commit, with its syncs inside the freeze, and a checkpoint.
@@ -238,7 +253,8 @@ struct Store::State {
     std::uint64_t changes = 0, round = 0;
     std::string digest;
   };
-  Result<Frozen> commit(Commit kind);  // commit_mutex is held
+  // commit_mutex is held. `work`: while everything is still frozen, after the commit.
+  Result<Frozen> commit(Commit kind, const std::function<Status()>& work = nullptr);
   Status flush_changed();              // before the freeze, so that little is left for it
   Status flush_frozen();
   // An object whose dirty chunks find no room stays as it is and holds nobody up: what others delete must become

@@ -76,6 +76,23 @@ TEST(CofferApi, ResealSaysHowManyObjectsItAdded) {
   EXPECT_EQ(body_of(room.coffer_call("Reseal", "{\"bucket\":\"X\"}"))["__type"], "InvalidBucketName");
 }
 
+TEST(CofferApi, AScrubTakesARateAndTellsItsReport) {
+  AdminRoom room;
+  EXPECT_EQ(body_of(room.coffer_call("Scrub", "{}")), json::object());
+  EXPECT_EQ(room.mount.scrub_asked, "64");
+  EXPECT_EQ(body_of(room.coffer_call("Scrub", "{\"rate\":7,\"restart\":true}")), json::object());
+  EXPECT_EQ(room.mount.scrub_asked, "7 anew");
+  EXPECT_EQ(body_of(room.coffer_call("Scrub", "{\"rate\":0}"))["__type"], "ValidationException");
+  const auto status = body_of(room.coffer_call("ScrubReport", "{}"));
+  EXPECT_EQ(status["running"], true);
+  EXPECT_EQ(status["done"], 5);
+  EXPECT_EQ(status["total"], 9);
+  EXPECT_EQ(status["failure"], nullptr);
+  EXPECT_EQ(status["report"]["objects"], 3);
+  EXPECT_EQ(status["report"]["damage"],
+            (json{{{"object", "docs/a"}, {"what", "chunk 0: broken"}, {"repaired", nullptr}}}));
+}
+
 TEST(CofferApi, UnlockSlotsAreChangedOnTheUnixSocketAloneAndNotLogged) {
   AdminRoom room;
   const auto call = [&](std::uint8_t first, std::optional<uid_t> peer) {

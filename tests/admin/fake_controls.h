@@ -411,6 +411,19 @@ class FakeMount final : public MountControl {
     if (bucket.str() != "docs") return Error{Code::kNoSuchBucket, "no such bucket"};
     return std::uint64_t{prefix.empty() ? 10U : 4U};
   }
+  Status scrub(std::int64_t rate_mib, Scrub from) override {
+    scrub_asked = std::to_string(rate_mib) + (from == Scrub::kTheBeginning ? " anew" : "");
+    return {};
+  }
+  Result<ScrubStatus> scrub_status() override {
+    ScrubStatus status;
+    status.job = {"scrub", 5, 9};
+    status.running = true;
+    status.report.objects = 3;
+    status.report.damage = {{"docs/a", "chunk 0: broken", ""}};
+    return status;
+  }
+  std::string scrub_asked;
 };
 
 class FakeUnlock final : public UnlockControl {

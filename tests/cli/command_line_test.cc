@@ -66,6 +66,8 @@ const std::vector<std::vector<std::string>> kCommands = {
     {"fsck", "S"},
     {"fsck", "S", "--repair", "--json"},
     {"reseal", "D/b"},
+    {"scrub", "D"},
+    {"scrub", "D", "--rate", "10", "--restart", "--json"},
     {"unlock", "list", "S"},
     {"unlock", "add", "S"},
     {"unlock", "remove", "S", "ID"},
@@ -110,13 +112,15 @@ TEST(CommandLine, WhatCannotBeACommandSaysWhereTheHelpIs) {
       {"kms", "schedule-key-deletion", "k", "--days", "6"},
       {"kms", "schedule-key-deletion", "k", "--days", "31"},
       {"cat", "S", "b/k", "--key-file", "f", "--passphrase-file", "g"},
+      {"scrub", "D", "--rate", "0"},
+      {"scrub", "D", "--rate", "fast"},
   };
   for (const auto& arguments : wrong) {
     const std::string message = refusal(arguments);
     EXPECT_NE(message.find("--help`"), std::string::npos) << message;
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;
   }
-  EXPECT_EQ(refusal({"scrub", "D"}), "there is no command 'scrub': see `coffer --help`");
+  EXPECT_EQ(refusal({"polish", "D"}), "there is no command 'polish': see `coffer --help`");
   EXPECT_EQ(refusal({"unlock", "mend", "S"}), "there is no command 'mend': see `coffer unlock --help`");
   EXPECT_NE(refusal({"bucket", "create"}).find("`coffer bucket create --help`"), std::string::npos);
 }

@@ -215,6 +215,7 @@ TEST(MountedCommands, WhatIsNoMountIsWrongUsage) {
                                                     {"sync", scratch.path()},
                                                     {"status", scratch.path()},
                                                     {"inspect", scratch.path() + "/b/k"},
+                                                    {"scrub", scratch.path()},
                                                     {"reseal", scratch.path() + "/b"}}) {
     const Outcome refused = run(arguments);
     EXPECT_EQ(refused.exit, 2) << arguments[0];

@@ -18,7 +18,8 @@ test -f "$units/coffer@.socket" || { echo "the units are not installed"; exit 1;
 for folder in /usr/lib/systemd/system /lib/systemd/system; do
   cp -n "$folder"/*.target "$folder"/*.slice "$folder"/*.mount "$units/" 2>/dev/null || true
 done
-systemd-analyze verify --root="$root" coffer@store.service coffer@store.socket
+systemd-analyze verify --root="$root" coffer@store.service coffer@store.socket \
+  coffer-scrub@store.service coffer-scrub@store.timer
 
 # The damaged twin: a unit whose daemon is missing is refused.
 rm "$(find "$root" -name cofferd)"

@@ -16,7 +16,7 @@ class Usage(unittest.TestCase):
         for program in (COFFER, COFFERD):
             self.assertRegex(run([program, "--version"]).stdout, r"\d+\.\d+")
             self.assertIn("STORE", run([program, "--help"]).stdout.upper())
-        for command in ("init", "mount", "unmount", "sync", "bucket", "encryption", "kms", "inspect", "cat", "fsck", "reseal",
+        for command in ("init", "mount", "unmount", "sync", "bucket", "encryption", "kms", "inspect", "cat", "fsck", "reseal", "scrub",
                         "status", "unlock"):
             self.assertTrue(coffer(command, "--help").stdout)
 

@@ -57,20 +57,20 @@ class FsckTest : public ::testing::Test {
     ASSERT_TRUE(opened_->catalog->database().sync_log().ok());
   }
 
-  static std::vector<std::string> lines(const FsckReport& report) {
+  static std::vector<std::string> lines(const CheckReport& report) {
     std::vector<std::string> lines;
     for (const auto& one : report.damage) lines.push_back(one.line());
     return lines;
   }
 
-  FsckReport check(FsckMode mode = FsckMode::kCheck) {
+  CheckReport check(FsckMode mode = FsckMode::kCheck) {
     auto report = fsck(*opened_->catalog, opened_->folder->disk(), *opened_->keyring, principal_, mode, clock_,
                        [this](std::uint64_t done, std::uint64_t total) {
                          done_ = done;
                          total_ = total;
                        });
     EXPECT_TRUE(report.ok()) << report.error().message;
-    return report.ok() ? *report : FsckReport{};
+    return report.ok() ? *report : CheckReport{};
   }
 
   void add_bucket() {

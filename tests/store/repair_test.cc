@@ -18,7 +18,7 @@ constexpr std::uint32_t kChunk = kChunkSize;
 // One run of `coffer fsck` over what is on a disk.
 struct Pass {
   std::vector<Damage> opening;
-  Result<FsckReport> report = Error{Code::kIo, "not run"};
+  Result<CheckReport> report = Error{Code::kIo, "not run"};
 
   std::string lines() const {
     std::string all = report.ok() ? "" : "ended with " + report.error().message + "\n";
@@ -128,6 +128,87 @@ TEST_F(RepairTest, AMissingOrCutDatabaseIsHealedExactlyWhileTheTagsAreWhole) {
   EXPECT_TRUE(fsck_now(FsckMode::kRepair).repaired());
   rig_.open();
   EXPECT_TRUE(reads("small", 1000, 1));
+}
+
+TEST_F(RepairTest, EveryNodeOfTheTagsIsHealedExactlyAndASuperblockSlotByItself) {
+  rig_.drop();
+  const auto whole = rig_.disk.image();
+  const auto before = rig_.disk.bytes("coffer.tags");
+  unsigned healed = 0;
+  for (std::size_t block = 0; (block + 1) * kPageSize <= before.size(); ++block) {
+    for (const std::size_t at : {0U, 50U, 4056U, 4095U}) {
+      rig_.disk.put_back(*whole);
+      rig_.disk.flip_bit("coffer.tags", block * kPageSize + at);
+      const auto run = fsck_now(FsckMode::kRepair);
+      ASSERT_TRUE(run.repaired()) << run.lines();
+      EXPECT_FALSE(run.report->restored) << "nothing is older";
+      if (!run.opening.empty()) {
+        EXPECT_EQ(run.opening[0].line(),
+                  "coffer.tags: block " + std::to_string(block) + " was damaged (healed from coffer.copy)");
+        ++healed;
+        const auto after = rig_.disk.bytes("coffer.tags");
+        EXPECT_TRUE(std::equal(before.begin() + 2 * kPageSize, before.end(), after.begin() + 2 * kPageSize));
+      }
+      EXPECT_TRUE(fsck_now(FsckMode::kCheck).clean());
+      // Both slots say the same again: damage to the other one is none either.
+      rig_.disk.flip_bit("coffer.tags", (1 - block % 2) * kPageSize + 70);
+      EXPECT_TRUE(fsck_now(FsckMode::kCheck).clean());
+    }
+  }
+  EXPECT_EQ(healed, 3U * 4U) << "of three nodes one place each is in use";
+}
+
+TEST_F(RepairTest, AnOldNodeOfTheTagsIsNeverTakenFromTheCopy) {
+  rig_.drop();
+  const auto old_copy = rig_.disk.bytes(std::string(kCatalogCopyName));
+  rig_.open();
+  write("later", 1000, 5);
+  ASSERT_TRUE(rig_.store().finish().ok());
+  rig_.drop();
+  rig_.disk.set_bytes(std::string(kCatalogCopyName), old_copy);
+  const auto tags = rig_.disk.bytes("coffer.tags");
+  for (std::size_t block = 2; (block + 1) * kPageSize <= tags.size(); ++block)
+    rig_.disk.flip_bit("coffer.tags", block * kPageSize + 50);
+  const auto run = fsck_now(FsckMode::kRepair);
+  ASSERT_TRUE(run.repaired()) << run.lines();
+  EXPECT_TRUE(run.report->restored) << "the whole copy in place, marked as older; no node of it among newer ones";
+}
+
+TEST_F(RepairTest, ADamagedCopyIsMadeAnewAndNeverPutInPlace) {
+  rig_.drop();
+  const std::string copy(kCatalogCopyName);
+  const auto size = rig_.disk.bytes(copy).size();
+  const auto whole = rig_.disk.image();
+  for (const auto at : {std::size_t{40}, std::size_t{300}, size / 2, size - 5}) {
+    rig_.disk.put_back(*whole);
+    rig_.disk.flip_bit(copy, at);
+    EXPECT_THAT(fsck_now(FsckMode::kCheck).lines(), HasSubstr("coffer.copy: ")) << at;
+    const auto run = fsck_now(FsckMode::kRepair);
+    EXPECT_TRUE(run.repaired()) << run.lines();
+    EXPECT_THAT(run.lines(), HasSubstr("made anew"));
+    EXPECT_TRUE(fsck_now(FsckMode::kCheck).clean());
+
+    rig_.disk.put_back(*whole);
+    rig_.disk.flip_bit(copy, at);
+    ASSERT_TRUE(rig_.disk.remove("coffer.tags").ok());
+    const auto before = rig_.disk.snapshot();
+    const auto refused = fsck_now(FsckMode::kRepair);
+    EXPECT_EQ(refused.report.code(), Code::kDamaged) << at;
+    EXPECT_THAT(refused.lines(), HasSubstr("backup"));
+    EXPECT_EQ(rig_.disk.snapshot(), before);
+  }
+}
+
+TEST_F(RepairTest, ADamagedNoteInADataFileIsWrittenAnewAndIsNoDamage) {
+  const auto file = data_file_of("large");
+  rig_.drop();
+  for (const std::size_t half : {0U, kChunk / 2}) rig_.disk.flip_bit(file, half + 70);
+  const auto found = fsck_now(FsckMode::kCheck);
+  EXPECT_TRUE(found.clean()) << found.lines();
+  ASSERT_EQ(found.report->second_copies.size(), 1U);
+  EXPECT_EQ(found.report->second_copies[0].object, "bucket/large");
+  EXPECT_EQ(fsck_now(FsckMode::kRepair).report->second_copies[0].repaired, "written anew");
+  EXPECT_TRUE(fsck_now(FsckMode::kCheck).report->second_copies.empty());
 }
 
 TEST_F(RepairTest, APageTheCopyHasNotStaysDamagedAndNothingIsMoved) {

@@ -128,6 +128,19 @@ inline std::vector<std::string> fsck_damage(StoreRig& rig) {
   return lines;
 }
 
+// The same, asked of the mounted store.
+inline std::vector<std::string> scrub_damage(StoreRig& rig) {
+  const auto begun = rig.store().start_scrub(1, Store::ScrubFrom::kTheBeginning);
+  if (!begun) return {begun.error().message};
+  while (rig.store().scrub_step()) {
+  }
+  const auto state = rig.store().scrub_state();
+  if (state.failure) return {state.failure->message};
+  std::vector<std::string> lines;
+  for (const auto& damage : state.report.damage) lines.push_back(damage.line());
+  return lines;
+}
+
 // Where an object's chunks are.
 struct Stored {
   struct Place {

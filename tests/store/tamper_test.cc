@@ -29,6 +29,10 @@ class Tamper : public ::testing::TestWithParam<Scheme> {
     EXPECT_EQ(served.refused(), victims);
     if (asked == Asked::kStore) return;
     EXPECT_EQ(named_by(fsck_damage(rig_)), victims);
+    if (asked_ % stride(40) == 0) {
+      EXPECT_EQ(named_by(scrub_damage(rig_)), victims);
+    }
+    ++asked_;
   }
   // The objects that fsck's lines begin with.
   static std::set<std::string> named_by(const std::vector<std::string>& damage) {
@@ -65,6 +69,9 @@ class Tamper : public ::testing::TestWithParam<Scheme> {
     const auto served = serve(rig.store());
     EXPECT_EQ(difference(served, state), "");
     const auto damage = fsck_damage(rig);
+    if (asked_++ % stride(40) == 0) {
+      EXPECT_EQ(scrub_damage(rig).empty(), damage.empty()) << "a scrub notices what fsck does";
+    }
     const bool refused = !served.refused().empty() || served.names_refused;
     EXPECT_TRUE(!refused || !damage.empty()) << "what is refused, fsck names";
     return !damage.empty();
@@ -72,6 +79,7 @@ class Tamper : public ::testing::TestWithParam<Scheme> {
 
   const Specimen& specimen_;
   StoreRig rig_;
+  std::uint64_t asked_ = 0;  // how often: of fsck each time, of a scrub now and then
 };
 
 // --- data files ---
@@ -397,6 +405,110 @@ TEST_P(Tamper, NoFieldOfTheSuperblocksAndTagsChangesWhatIsServed) {
   EXPECT_TRUE(is_noticed(*specimen_.ended_image, both, specimen_.ended));
 }
 
+// --- fsck --repair ---
+
+// After an attack and a repair: the store mounts, fsck and a scrub find nothing, and every object is there byte for byte
+// but the victims, which are in lost+found of their bucket.
+class Repaired : public Tamper {
+ protected:
+  // Whether it could be repaired; if not nothing was promised.
+  bool repair(const Attack& attack, const std::set<std::string>& victims) {
+    StoreRig rig(*specimen_.ended_image, /*boot=*/1);
+    attack(rig.disk);
+    if (!run_fsck(rig, FsckMode::kRepair)) return false;
+    EXPECT_TRUE(run_fsck(rig, FsckMode::kCheck)) << "a second look";
+    const auto opened = rig.try_open();
+    EXPECT_TRUE(opened.ok()) << opened.error().message;
+    if (!opened.ok()) return true;
+    EXPECT_EQ(scrub_damage(rig), std::vector<std::string>());
+    for (const auto& [path, object] : specimen_.ended.objects) {
+      const auto bucket = path.substr(0, path.find('/')), name = path.substr(path.find('/') + 1);
+      const auto found = rig.store().resolve(bucket, name);
+      EXPECT_EQ(found.ok(), !victims.contains(path)) << path;
+      if (victims.contains(path)) {
+        const auto folder = rig.store().resolve(bucket, "lost+found");
+        const auto there = folder.ok() ? rig.store().read_directory(*folder, 0, 100) : folder.error();
+        const auto is_it = [&](const DirectoryEntry& entry) { return entry.name.starts_with(name + "."); };
+        EXPECT_TRUE(there.ok() && std::any_of(there->begin(), there->end(), is_it)) << path;
+      } else if (found.ok()) {
+        const auto bytes = read_all(rig.store(), *found);
+        EXPECT_TRUE(bytes.ok() && *bytes == *object.bytes) << path;
+      }
+    }
+    return true;
+  }
+
+  bool run_fsck(StoreRig& rig, FsckMode mode) {
+    std::vector<Damage> opening;
+    auto catalog = mode == FsckMode::kRepair
+                       ? open_catalog_repaired(rig.disk, keys_, StoreRig::suite(), "boot 1", opening)
+                       : Catalog::open(rig.disk, keys_, StoreRig::suite(), "boot 1");
+    if (!catalog) return false;
+    auto kms = LocalKms::open(keys_, StoreRig::suite(), **catalog, rig.clock, StoreRig::realm());
+    if (!kms) return false;
+    BucketKeys bucket_keys(**kms, StoreRig::suite(), rig.clock);
+    Keyring keyring(keys_, StoreRig::suite(), **kms, bucket_keys);
+    const auto report = fsck(**catalog, rig.disk, keyring, StoreRig::principal(), mode, rig.clock, {});
+    if (!report) return false;
+    return mode == FsckMode::kRepair ? !report->damage_remains() : report->damage.empty();
+  }
+
+  KeySchedule keys_{Key::copy_of(Bytes(Key::kSize, 7)), StoreId{1, 2, 3}};
+};
+
+TEST_P(Repaired, EveryDamageOfADataFileCostsThatObjectAlone) {
+  std::map<std::string, Stored> all;
+  for (const std::string path : Specimen::kWithDataFiles) all[path] = stored(rig_, path);
+  for (const auto& [path, at] : all) {
+    SCOPED_TRACE(path);
+    const auto& file = at.file;
+    const auto& place = at.places[at.places.size() / 2];
+    EXPECT_TRUE(repair([&](SimulatedDisk& disk) { disk.flip_bit(file, place.offset); }, {path}));
+    EXPECT_TRUE(repair([&](SimulatedDisk& disk) { ASSERT_TRUE(disk.remove(file).ok()); }, {path}));
+    EXPECT_TRUE(repair([&](SimulatedDisk& disk) { disk.set_bytes(file, Bytes(at.end())); }, {path}));
+    EXPECT_TRUE(repair(
+        [&](SimulatedDisk& disk) {
+          auto bytes = disk.bytes(file);
+          bytes.resize(at.end() - 1);
+          disk.set_bytes(file, bytes);
+        },
+        {path}));
+    const auto& other = path == "bucket/file" ? all["other/file"].file : all["bucket/file"].file;
+    const auto theirs = specimen_.ended_files.at(other);
+    EXPECT_TRUE(repair([&](SimulatedDisk& disk) { disk.set_bytes(file, theirs); }, {path}));
+    EXPECT_TRUE(repair([&](SimulatedDisk& disk) { disk.flip_bit(file, 70); }, {})) << "its second copy";
+  }
+  std::set<std::string> everything;
+  for (const auto& [path, at] : all) everything.insert(path);
+  const auto all_cut = [&](SimulatedDisk& disk) {
+    for (const auto& [path, at] : all) disk.set_bytes(at.file, Bytes(100));
+  };
+  EXPECT_TRUE(repair(all_cut, everything));
+}
+
+TEST_P(Repaired, EveryDamageOfTheCatalogsFilesCostsNothingAfterACleanEnd) {
+  const auto& names = {"coffer.db", "coffer.tags", "coffer.db-wal", "coffer.copy"};
+  std::uint64_t trial = 0;
+  for (const std::string name : names) {
+    const auto& whole = specimen_.ended_files.at(name);
+    SCOPED_TRACE(name);
+    for (std::size_t at = 60; at < std::min<std::size_t>(whole.size(), specimen_.pages * kPageSize); at += kPageSize) {
+      if (++trial % stride(16) != 0) continue;
+      SCOPED_TRACE(at);
+      EXPECT_TRUE(repair([&](SimulatedDisk& disk) { disk.flip_bit(name, at); }, {}));
+    }
+    EXPECT_TRUE(repair([&](SimulatedDisk& disk) { ASSERT_TRUE(disk.remove(name).ok()); }, {}));
+    EXPECT_TRUE(repair([&](SimulatedDisk& disk) { disk.set_bytes(name, Bytes(whole.size())); }, {}));
+    EXPECT_TRUE(repair(
+        [&](SimulatedDisk& disk) { disk.set_bytes(name, Bytes(whole.begin(), whole.begin() + whole.size() / 2)); }, {}));
+  }
+  const auto both = [](SimulatedDisk& disk) {
+    disk.flip_bit("coffer.tags", 70);
+    disk.flip_bit("coffer.tags", kPageSize + 70);
+  };
+  EXPECT_TRUE(repair(both, {}));
+}
+
 // --- a log in use ---
 
 class TamperedLog : public Tamper {
@@ -714,6 +826,7 @@ TEST_P(Tamper, TwoThatGoOnFromOneCopyShareNoNonce) {
 const auto kEach = ::testing::ValuesIn(kSchemes);
 const auto kNamed = [](const auto& info) { return info.param.name; };
 INSTANTIATE_TEST_SUITE_P(Each, Tamper, kEach, kNamed);
+INSTANTIATE_TEST_SUITE_P(Each, Repaired, kEach, kNamed);
 INSTANTIATE_TEST_SUITE_P(Each, TamperedLog, kEach, kNamed);
 INSTANTIATE_TEST_SUITE_P(Each, TamperedCatalog, kEach, kNamed);
 
