@@ -196,12 +196,17 @@ class Catalog final : public KmsRecords {
   // Each problem names its object: for fsck's report to the owner.
   // At most kFsckDamageMax.
   Result<std::vector<Damage>> verify();
+  // Puts right what of it can be put right without guessing (docs/OPERATIONS.md), in one savepoint: names that lead
+  // nowhere, link counts, inodes without a name, which go to lost+found of their bucket. What was done; empty: nothing
+  // more can be. One repair may uncover the next: call it again.
+  Result<std::vector<Damage>> mend(std::int64_t now_ns);
   // BUCKET/KEY of an inode for a report, whatever state the tables are in: "inode 17" begins it where no names lead to the root.
   // Bytes a terminal could act on are escaped.
   std::string path_of(InodeNumber ino);
 
  private:
   struct State;
+  Result<std::vector<struct WrongLinks>> wrong_links();
   explicit Catalog(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -2,6 +2,8 @@
 
 #include <memory>
 #include <mutex>
+#include <string>
+#include <vector>
 
 #include "base/limits.h"
 #include "store/catalog.h"
@@ -51,5 +53,24 @@ std::uint64_t name_hash(const Key& key, std::string_view name);
 Inode inode_at(Query& row, int first);
 
 Result<Bucket> bucket_at(Query& row);
+
+// --- what catalog_verify.cc finds and catalog_mend.cc puts right ---
+
+bool is_possible_name(std::string_view name);
+
+// An inode whose links are not as promised.
+struct WrongLinks {
+  InodeNumber ino = 0;
+  std::uint32_t folders = 0;  // directories in it
+  bool adrift = false;        // a directory that the root does not lead to
+};
+Result<bool> reaches_root(Statements& statements, InodeNumber ino);
+
+struct CountedNumber {
+  std::string name;         // in meta; where it is not recorded nothing is promised
+  std::uint64_t found = 0;
+  bool exact = false;       // else it has to be greater
+};
+Result<std::vector<CountedNumber>> counted_numbers(Statements& statements);
 
 }  // namespace coffer

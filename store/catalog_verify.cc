@@ -74,10 +74,47 @@ constexpr Check kTextChecks[] = {
 };
 // clang-format on
 
-bool possible_name(std::string_view name) {
+bool is_directory(FileKind kind) { return kind == FileKind::kDirectory; }
+
+}  // namespace
+
+bool is_possible_name(std::string_view name) {
   if (name.empty() || name.size() > kNameSizeMax || name == "." || name == "..") return false;
   return name.find('/') == name.npos && name.find('\0') == name.npos;
 }
+
+// Follows parents; a loop is met again by a mark that is set at every power of two steps (Brent).
+Result<bool> reaches_root(Statements& statements, InodeNumber ino) {
+  InodeNumber mark = ino;
+  for (std::uint64_t steps = 0, renew = 1; ino != kRootInode; ++steps) {
+    if (steps == renew) {
+      mark = ino;
+      renew *= 2;
+    }
+    auto row = statements.query("SELECT parent FROM inodes WHERE ino = ?1", ino);
+    COFFER_ASSIGN(bool found, row.step());
+    if (!found) return false;
+    ino = row.number(0);
+    if (ino == mark) return false;
+  }
+  return true;
+}
+
+Result<std::vector<CountedNumber>> counted_numbers(Statements& statements) {
+  std::vector<CountedNumber> numbers;
+  {
+    auto row = statements.query("SELECT count(*), coalesce(max(ino), 0) FROM inodes");
+    COFFER_ASSIGN(const bool found, row.step());
+    if (found) numbers = {{"inodes", row.number(0), true}, {"next_inode", row.number(1), false}};
+  }
+  auto row = statements.query(
+      "SELECT max(coalesce((SELECT max(file) FROM contents), 0), coalesce((SELECT max(file) FROM garbage), 0))");
+  COFFER_ASSIGN(const bool found, row.step());
+  if (found) numbers.push_back({"next_file", row.number(0), false});
+  return numbers;
+}
+
+namespace {
 
 // One verification's lines and the passes that find them. Damage that stops a pass is a line of its own.
 class Verification {
@@ -89,6 +126,18 @@ class Verification {
     for (const auto& check : kTextChecks) COFFER_TRY(pass(texts(check)));
     for (const auto& check : kInodeChecks) COFFER_TRY(pass(inodes(check)));
     COFFER_TRY(pass(names()));
+    COFFER_TRY(links());
+    COFFER_TRY(pass(records()));
+    return std::move(lines_);
+  }
+
+  Result<std::vector<WrongLinks>> wrong_links() {
+    COFFER_TRY(links());
+    return std::move(wrong_);
+  }
+
+ private:
+  Status links() {
     InodeNumber after = 0;
     for (bool more = true; more && room();) {
       auto links = count_links(after);
@@ -98,11 +147,9 @@ class Verification {
       }
       more = *links;
     }
-    COFFER_TRY(pass(records()));
-    return std::move(lines_);
+    return {};
   }
 
- private:
   bool room() const { return lines_.size() < kFsckDamageMax; }
   void complain(std::string object, std::string what) {
     if (room()) lines_.push_back({std::move(object), std::move(what), ""});
@@ -153,7 +200,7 @@ class Verification {
   std::string_view wrong_name(Query& row) {
     auto name = as_text(row.blob(2));
     auto parent = row.number(0);
-    if (!possible_name(name)) return "not a possible name";
+    if (!is_possible_name(name)) return "not a possible name";
     if (row.number(1) != name_hash(name_key_, name)) return "a name at another name's place";
     if (row.is_null(5)) return "leads to no inode";
     if (row.number(4) != row.number(5)) return "of another kind than its inode";
@@ -211,46 +258,38 @@ class Verification {
   }
 
   Status judge(const Links& links) {
-    if (links.kind != FileKind::kDirectory) {
+    const auto lines = lines_.size();
+    bool rooted = true;
+    if (!is_directory(links.kind)) {
       if (links.found != links.promised)
         complain(links.ino,
                  std::to_string(links.promised) + " links promised, " + std::to_string(links.found) + " found");
-      return {};
-    }
-    if (links.ino == kRootInode) {
+    } else if (links.ino == kRootInode) {
       if (links.found != 0) complain("the root", "the root directory has a name");
     } else if (links.promised > 0 || links.found > 0) {
       if (links.found != 1) complain(links.ino, "a directory with " + std::to_string(links.found) + " names");
-      COFFER_ASSIGN(bool rooted, reaches_root(links.ino));
+      COFFER_ASSIGN(rooted, reaches_root(statements_, links.ino));
       if (!rooted) complain(links.ino, "a directory that the root does not lead to");
     }
-    bool linked = links.promised > 0;
+    const bool linked = is_directory(links.kind) && links.promised > 0;
     if (linked && links.promised != links.folders + 2)
       complain(links.ino,
                std::to_string(links.promised) + " links promised, " + std::to_string(links.folders + 2) + " found");
+    if (lines_.size() > lines) wrong_.push_back({links.ino, links.folders, !rooted});
     return {};
-  }
-
-  // Follows parents; a loop is met again by a mark that is set at every power of two steps (Brent).
-  Result<bool> reaches_root(InodeNumber ino) {
-    InodeNumber mark = ino;
-    for (std::uint64_t steps = 0, renew = 1; ino != kRootInode; ++steps) {
-      if (steps == renew) {
-        mark = ino;
-        renew *= 2;
-      }
-      auto row = statements_.query("SELECT parent FROM inodes WHERE ino = ?1", ino);
-      COFFER_ASSIGN(bool found, row.step());
-      if (!found) return false;
-      ino = row.number(0);
-      if (ino == mark) return false;
-    }
-    return true;
   }
 
   // What is read through its verb, for the ranges that verb checks.
   Status records() {
     COFFER_TRY(pass(status_of(catalog_.realm())));
+    COFFER_ASSIGN(const auto counted, counted_numbers(statements_));
+    for (const auto& [name, found, exact] : counted) {
+      const auto recorded = catalog_.number(name);
+      COFFER_TRY(pass(status_of(recorded)));
+      if (!recorded || *recorded == 0 || (exact ? *recorded == found : *recorded > found)) continue;
+      complain("the catalog's number " + name,
+               std::to_string(*recorded) + " recorded, " + std::to_string(found) + " found");
+    }
     auto rows = statements_.query(
         "SELECT ino, name, owner, created, algorithm, kms_key, bucket_key, blocked, rule_version, pinned_key FROM buckets");
     while (room()) {
@@ -271,6 +310,7 @@ class Verification {
   Statements& statements_;
   const Key& name_key_;
   std::vector<Damage> lines_;
+  std::vector<WrongLinks> wrong_;
 };
 
 }  // namespace
@@ -291,14 +331,21 @@ Result<std::vector<Damage>> Catalog::verify() {
   return Verification(*this, state_->statements, state_->name_key).run();
 }
 
+Result<std::vector<WrongLinks>> Catalog::wrong_links() {
+  return Verification(*this, state_->statements, state_->name_key).wrong_links();
+}
+
 std::string Catalog::path_of(InodeNumber ino) {
   std::string path;
-  for (std::size_t depth = 0; ino != kRootInode && depth < kDepthReported; ++depth) {
+  const auto asked = ino;
+  std::size_t depth = 0;
+  for (; ino != kRootInode && depth < kDepthReported; ++depth) {
     auto name = any_name(ino);
     if (!name) break;
     path = "/" + printable(name->second) + path;
     ino = name->first;
   }
+  if (depth == kDepthReported) return "inode " + std::to_string(asked);  // deep, or in a loop of folders
   if (ino != kRootInode) return "inode " + std::to_string(ino) + path;
   return path.empty() ? "the root" : path.substr(1);
 }

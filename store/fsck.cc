@@ -13,6 +13,7 @@ namespace coffer {
 namespace {
 
 constexpr int kObjectFolders = 256;
+constexpr int kFsckMendPasses = 64;  // a repair uncovers the next one level further down
 
 class Check {
  public:
@@ -31,6 +32,7 @@ class Check {
   Result<CheckReport> run() {
     COFFER_TRY(restoring());
     COFFER_TRY(catalog());
+    COFFER_TRY(keep_repairs());
     COFFER_TRY(catalog_copy());
     COFFER_TRY(objects());
     COFFER_TRY(data_files());
@@ -69,6 +71,15 @@ class Check {
       repairs_ = false;
     }
     COFFER_ASSIGN(auto found, catalog_.verify());
+    for (int pass = 0; repairs_ && !found.empty() && pass < kFsckMendPasses; ++pass) {
+      COFFER_ASSIGN(auto mended, catalog_.mend(clock_.wall_ns()));
+      if (mended.empty()) break;
+      changed_ = true;
+      for (auto& one : mended) {
+        if (room()) report_.damage.push_back(std::move(one));
+      }
+      COFFER_ASSIGN(found, catalog_.verify());
+    }
     for (auto& one : found) {
       if (room()) report_.damage.push_back(std::move(one));
     }

@@ -80,4 +80,24 @@ Status Quarantine::take(Inode inode, std::int64_t now_ns) {
   return savepoint.keep();
 }
 
+Status Quarantine::adopt(Inode inode, std::int64_t now_ns) {
+  COFFER_ASSIGN(const auto names, catalog_.names_of(inode.ino));
+  COFFER_TRY(catalog_.database().reserve(kPages + kPagesPerName * static_cast<std::uint32_t>(names.size())));
+  Catalog::Savepoint savepoint(catalog_);
+  COFFER_TRY(catalog_.bucket(inode.bucket));
+  COFFER_ASSIGN(auto folder, folder_of(inode.bucket, now_ns));
+  for (const auto& [parent, name] : names) COFFER_TRY(catalog_.remove_name(parent, name));
+  COFFER_ASSIGN(const auto fresh, free_name(folder.ino, "unnamed", inode.ino));
+  COFFER_TRY(catalog_.insert_name(folder.ino, fresh, inode.ino, inode.kind));
+  inode.parent = folder.ino;
+  if (inode.kind == FileKind::kDirectory) {
+    ++folder.nlink;
+    COFFER_TRY(catalog_.update_inode(folder));
+  } else {
+    inode.nlink = 1;
+  }
+  COFFER_TRY(catalog_.update_inode(inode));
+  return savepoint.keep();
+}
+
 }  // namespace coffer

@@ -17,6 +17,8 @@ class Quarantine {
   Result<bool> holds(const Inode& inode);
   // All names of it move, in one savepoint. kExists: lost+found of the bucket is no directory.
   Status take(Inode inode, std::int64_t now_ns);
+  // One without a name, or a directory in a loop of its own, gets a name there and no other. kNotFound: it is in no bucket.
+  Status adopt(Inode inode, std::int64_t now_ns);
 
  private:
   Result<Inode> folder_of(InodeNumber bucket, std::int64_t now_ns);

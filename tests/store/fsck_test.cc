@@ -363,5 +363,141 @@ TEST_F(FsckTest, ContradictionsOfTheTablesAreNamed) {
   EXPECT_THAT(lines(check()), ElementsAre("inode 10: 1 links promised, 0 found"));
 }
 
+// --- what --repair does to them ---
+
+class MendTest : public FsckTest {
+ protected:
+  MendTest() { EXPECT_TRUE(catalog().set_number("next_inode", 100).ok()); }
+  Catalog& catalog() { return *opened_->catalog; }
+  void add_folder(InodeNumber ino, InodeNumber parent, const std::string& name) {
+    Inode folder;
+    folder.ino = ino;
+    folder.kind = FileKind::kDirectory;
+    folder.nlink = 2;
+    folder.bucket = kBucketInode;
+    folder.parent = parent;
+    ASSERT_TRUE(catalog().insert_inode(folder).ok());
+    ASSERT_TRUE(catalog().insert_name(parent, name, ino, FileKind::kDirectory).ok());
+    auto above = *catalog().inode(parent);
+    ++above.nlink;
+    ASSERT_TRUE(catalog().update_inode(above).ok());
+  }
+  template <class Change>
+  void change_inode(InodeNumber ino, Change change) {
+    auto inode = *catalog().inode(ino);
+    change(inode);
+    ASSERT_TRUE(catalog().update_inode(inode).ok());
+  }
+  // Named without a repair, told as repaired with one, and not there afterwards; objects are as they were.
+  void expect_mended(const std::string& what, std::uint64_t objects = 3) {
+    commit();
+    EXPECT_THAT(lines(check()), Contains(HasSubstr(what)));
+    const auto repaired = check(FsckMode::kRepair);
+    EXPECT_FALSE(repaired.damage_remains()) << ::testing::PrintToString(lines(repaired));
+    EXPECT_FALSE(repaired.damage.empty());
+    open();
+    const auto after = check();
+    EXPECT_THAT(lines(after), IsEmpty());
+    EXPECT_THAT(after.quarantined, IsEmpty());
+    EXPECT_EQ(after.objects, objects);
+  }
+  std::string path(InodeNumber ino) { return catalog().path_of(ino); }
+};
+
+TEST_F(MendTest, WrongLinkCountsAreCountedAnew) {
+  add_folder(20, kBucketInode, "folder");
+  change_inode(10, [](Inode& inode) { inode.nlink = 7; });
+  change_inode(11, [](Inode& inode) { inode.nlink = 0; });
+  change_inode(20, [](Inode& inode) { inode.nlink = 5; });
+  expect_mended("links promised");
+  EXPECT_EQ(catalog().inode(10)->nlink, 1U);
+  EXPECT_EQ(catalog().inode(11)->nlink, 1U) << "the next mount would have removed it";
+  EXPECT_EQ(catalog().inode(20)->nlink, 2U);
+}
+
+TEST_F(MendTest, AnInodeWithoutANameIsFoundInLostAndFound) {
+  ASSERT_TRUE(catalog().remove_name(kBucketInode, "small").ok());
+  expect_mended("1 links promised, 0 found");
+  EXPECT_EQ(path(10), "a-bucket/lost+found/unnamed.10");
+}
+
+TEST_F(MendTest, AFolderWithoutANameAndALoopOfFoldersAreFoundInLostAndFound) {
+  add_folder(20, kBucketInode, "lost");
+  add_folder(21, kBucketInode, "one");
+  add_folder(22, 21, "two");
+  add_folder(23, 20, "inner");
+  ASSERT_TRUE(catalog().remove_name(kBucketInode, "lost").ok());
+  ASSERT_TRUE(catalog().remove_name(kBucketInode, "one").ok());
+  ASSERT_TRUE(catalog().insert_name(22, "one", 21, FileKind::kDirectory).ok());
+  change_inode(21, [](Inode& inode) { inode.parent = 22; });
+  expect_mended("a directory that the root does not lead to");
+  EXPECT_EQ(path(23), "a-bucket/lost+found/unnamed.20/inner");
+  EXPECT_THAT(path(22), HasSubstr("a-bucket/lost+found/unnamed.2"));
+}
+
+TEST_F(MendTest, NamesThatLeadNowhereOrAreNowhereAreRemovedAndWhatTheyLedToIsFound) {
+  ASSERT_TRUE(catalog().insert_name(kBucketInode, "ghost", 99, FileKind::kFile).ok());
+  ASSERT_TRUE(catalog().remove_name(kBucketInode, "large").ok());
+  ASSERT_TRUE(catalog().insert_name(77, "large", 11, FileKind::kFile).ok());
+  expect_mended("leads to no inode");
+  EXPECT_FALSE(catalog().find_name(kBucketInode, "ghost").ok());
+  EXPECT_EQ(path(11), "a-bucket/lost+found/unnamed.11");
+}
+
+TEST_F(MendTest, AnImpossibleNameIsRemoved) {
+  ASSERT_TRUE(catalog().remove_name(kBucketInode, "large").ok());
+  ASSERT_TRUE(catalog().insert_name(kBucketInode, "a/b", 11, FileKind::kFile).ok());
+  expect_mended("not a possible name");
+  EXPECT_EQ(path(11), "a-bucket/lost+found/unnamed.11");
+}
+
+TEST_F(MendTest, ANameOfAnotherKindAFolderElsewhereAndAnotherBucketFollowWhatIsTrue) {
+  add_folder(20, kBucketInode, "folder");
+  add_folder(21, 20, "inner");
+  ASSERT_TRUE(catalog().replace_name(kBucketInode, "small", 10, FileKind::kFifo).ok());
+  change_inode(21, [](Inode& inode) { inode.parent = kBucketInode; });
+  change_inode(11, [](Inode& inode) { inode.bucket = 5; });
+  expect_mended("of another kind than its inode");
+  EXPECT_EQ(catalog().inode(21)->parent, 20U);
+  EXPECT_EQ(catalog().inode(11)->bucket, kBucketInode);
+}
+
+TEST_F(MendTest, ADataFileInUseIsNoGarbage) {
+  ASSERT_TRUE(catalog().add_garbage(11).ok());
+  expect_mended("its data file is waiting to be removed");
+  EXPECT_TRUE(catalog().garbage(10)->empty());
+}
+
+TEST_F(MendTest, RowsOfNothingAreRemoved) {
+  ASSERT_TRUE(catalog().set_symlink_target(10, "x").ok());
+  ASSERT_TRUE(catalog().set_xattr(99, "user.x", Bytes{1}).ok());
+  ASSERT_TRUE(catalog().enqueue_reseal(98).ok());
+  expect_mended("extended attributes without an inode");
+}
+
+TEST_F(MendTest, ALinkWithoutATargetIsRemovedAndAFileWithoutContentIsEmptied) {
+  Inode link;
+  link.ino = 30;
+  link.kind = FileKind::kSymlink;
+  link.nlink = 1;
+  link.bucket = link.parent = kBucketInode;
+  ASSERT_TRUE(catalog().insert_inode(link).ok());
+  ASSERT_TRUE(catalog().insert_name(kBucketInode, "link", 30, FileKind::kSymlink).ok());
+  add_inode(31, "hollow", 100);
+  expect_mended("has a size but no content", 4);
+  EXPECT_FALSE(catalog().inode(30).ok());
+  EXPECT_EQ(path(31), "a-bucket/lost+found/hollow.31");
+}
+
+TEST_F(MendTest, NumbersThatWouldBeGivenOutTwiceAndAWrongCountAreCountedAnew) {
+  ASSERT_TRUE(catalog().set_number("inodes", 50).ok());
+  ASSERT_TRUE(catalog().set_number("next_inode", 11).ok());
+  ASSERT_TRUE(catalog().set_number("next_file", 12).ok());
+  expect_mended("the catalog's number next_inode: 11 recorded, 12 found");
+  EXPECT_EQ(*catalog().number("inodes"), 5U);
+  EXPECT_EQ(*catalog().number("next_inode"), 13U);
+  EXPECT_EQ(*catalog().number("next_file"), 13U);
+}
+
 }  // namespace
 }  // namespace coffer
