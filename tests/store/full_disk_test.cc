@@ -514,6 +514,61 @@ TEST(FullDiskCatalog, PagesOfDeletedSmallObjectsTakeNewOnes) {
     ASSERT_EQ(*read_all(rig.store(), at(rig, name("second", i))), some_bytes(6000, 10'000 + i)) << i;
 }
 
+// A quota that statvfs(3) does not show: the store learns of it from the refused call alone.
+TEST(Quota, WritersAreRefusedWhileReadingAndDeletingGoOnAndDeletingFreesSpace) {
+  constexpr std::size_t kSize = 12 * kChunkSize;
+  StoreRig rig;
+  rig.disk.set_quota(16 << 20);
+  auto& store = rig.store();
+  const auto bucket = store.create_bucket(*BucketName::parse("bucket"), kFolder)->ino;
+  const auto name = [](std::size_t i) { return "file" + std::to_string(i); };
+  const auto make = [&](std::size_t i) -> Status {
+    const auto made = store.create(bucket, name(i), kFile);
+    if (!made) return made.error();
+    auto done = store.write(made->ino, 0, some_bytes(kSize, i));
+    if (done) done = store.sync(made->ino);
+    store.release(made->ino);
+    store.forget(made->ino, 1);
+    return done;
+  };
+  std::size_t made = 0;
+  Status done;
+  while (made < 1000 && (done = make(made)).ok()) ++made;
+  ASSERT_EQ(done.code(), Code::kNoSpace) << made;
+  ASSERT_GT(made, 20U);
+  ASSERT_FALSE(store.poisoned());
+  const auto intact = [&](std::size_t from) {
+    for (std::size_t i = from; i < made; ++i) ASSERT_EQ(*read_all(rig.store(), at(rig, name(i))), some_bytes(kSize, i)) << i;
+  };
+  intact(0);
+
+  // Each chunk of ten files, one by one and durable: in the slots that the one before left.
+  for (std::size_t i = 0; i < 10; ++i)
+    for (std::size_t chunk = 0; chunk < kSize / kChunkSize; ++chunk) {
+      ASSERT_TRUE(store.write(at(rig, name(i)), chunk * kChunkSize, some_bytes(kChunkSize, i * chunk)).ok()) << i;
+      const auto synced = store.sync(at(rig, name(i)));
+      ASSERT_TRUE(synced.ok()) << i << " " << chunk << ": " << synced.error().message;
+    }
+  for (std::size_t chunk = 0; chunk < kSize / kChunkSize; ++chunk) {
+    Bytes read(kChunkSize);
+    ASSERT_TRUE(store.read(at(rig, name(9)), chunk * kChunkSize, read).ok());
+    ASSERT_EQ(read, some_bytes(kChunkSize, 9 * chunk)) << chunk;
+  }
+
+  (void)store.unlink(bucket, name(made));  // what was refused
+  for (std::size_t i = 0; i < 10; ++i) ASSERT_TRUE(store.unlink(bucket, name(i)).ok()) << i;
+  const auto used = rig.disk.used_bytes();
+  ASSERT_TRUE(store.sync_all().ok());
+  ASSERT_TRUE(store.collect_garbage().ok());
+  EXPECT_LT(rig.disk.used_bytes(), used - 8 * kSize);
+  for (std::size_t i = 0; i < 6; ++i) ASSERT_TRUE(make(2000 + i).ok()) << i;
+  ASSERT_FALSE(store.poisoned());
+  ASSERT_TRUE(store.finish().ok());
+  rig.reopen();
+  intact(10);
+  for (std::size_t i = 0; i < 6; ++i) ASSERT_EQ(*read_all(rig.store(), at(rig, name(2000 + i))), some_bytes(kSize, 2000 + i));
+}
+
 INSTANTIATE_TEST_SUITE_P(Verbs, FullDisk, ::testing::ValuesIn(verbs()), [](const auto& verb) {
   std::string name = verb.param.name;
   std::replace_if(name.begin(), name.end(), [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); }, '_');

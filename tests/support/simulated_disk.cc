@@ -312,6 +312,8 @@ Status SimulatedDisk::sync_all() {
 Result<Disk::Space> SimulatedDisk::space() {
   const std::lock_guard lock(mutex_);
   COFFER_TRY(enter(Counted::kEveryCall, /*writes=*/false, "space", "").status);
+  constexpr std::uint64_t kPlenty = std::uint64_t{1} << 40;
+  if (is_quota_) return Space{kPlenty, kPlenty, kPlenty};
   const std::uint64_t left = capacity_ - std::min(capacity_, used());
   return Space{capacity_, left, left};
 }
@@ -401,6 +403,13 @@ std::uint64_t SimulatedDisk::calls(Counted counted) const {
 void SimulatedDisk::set_capacity(std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   capacity_ = bytes;
+  is_quota_ = false;
+}
+
+void SimulatedDisk::set_quota(std::uint64_t bytes) {
+  set_capacity(bytes);
+  const std::lock_guard lock(mutex_);
+  is_quota_ = true;
 }
 
 // Files that several names or states share are shared in the image too.

@@ -65,6 +65,7 @@ class SimulatedDisk final : public Disk {
   // From now on every call is counted there, by its verb and file as fault_place() has them.
   void count_places(std::map<std::string, std::uint64_t>* counts) { places_ = counts; }
   void set_capacity(std::uint64_t bytes);  // then kNoSpace; counted in blocks of 4096
+  void set_quota(std::uint64_t bytes);     // the same, and space() knows nothing of it: a user's quota, which statvfs(3) does not show
   std::uint64_t used_bytes() const;        // of it
 
   // Everything there is, what is not synced included. Taking and putting back one makes dead handles of all others.
@@ -140,6 +141,7 @@ class SimulatedDisk final : public Disk {
   std::string fault_place_;
   std::map<std::string, std::uint64_t>* places_ = nullptr;
   std::uint64_t capacity_ = std::uint64_t{1} << 40;
+  bool is_quota_ = false;  // capacity_ is
   std::uint64_t file_size_max_ = UINT64_MAX;
 };
 
