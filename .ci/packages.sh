@@ -8,7 +8,7 @@ if [ "$(dpkg --print-architecture)" = amd64 ]; then build_packages="$build_packa
 tool_packages='awscli python3-boto3 s3cmd rclone'
 command -v node >/dev/null || tool_packages="$tool_packages nodejs"
 command -v npm >/dev/null || tool_packages="$tool_packages npm"
-run_packages='fuse3 curl ca-certificates attr acl python3 python3-cryptography e2fsprogs xfsprogs systemd'
+run_packages='fuse3 curl ca-certificates attr acl python3 python3-cryptography e2fsprogs xfsprogs btrfs-progs systemd'
 
 install_packages() {
   missing=''

@@ -159,6 +159,90 @@ class LargerDisk(SmallDisk):
     test_everything_but_growing_goes_on_and_deleting_makes_room = FullDisk.test_everything_but_growing_goes_on_and_deleting_makes_room
 
 
+class SpaceTold(SmallDisk):
+    def told(self):
+        """Bytes in use, bytes for new files, and inodes in use, as statvfs(3) of the mount has them."""
+        info = os.statvfs(self.bucket)
+        return (info.f_blocks - info.f_bfree) * info.f_frsize, info.f_bavail * info.f_frsize, info.f_files - info.f_ffree
+
+    def test_statfs_follows_writes_and_deletions(self):
+        before = self.told()
+        for i in range(10):
+            write_file(f"{self.bucket}/fill-{i}", content(i, FILL), sync=True)
+        used, left, inodes = self.told()
+        self.assertTrue(10 * FILL <= used - before[0] <= 11.5 * FILL, (before, used))
+        self.assertTrue(10 * FILL <= before[1] - left <= 11.5 * FILL, (before, left))
+        self.assertEqual(inodes, before[2] + 10)
+        below = os.statvfs(self.below)
+        self.assertLess(abs((below.f_blocks - below.f_bfree) * below.f_frsize - used), FILL, "the disk below agrees")
+        for i in range(10):
+            os.unlink(f"{self.bucket}/fill-{i}")
+        self.assertEqual(self.told()[2], before[2])
+        self.at.cli("sync", self.at.dir)
+        log = 3 * FILL  # and the catalog: what they grew by they keep, for the next commits
+        wait_for(lambda: self.told()[0] < before[0] + log and self.told()[1] > before[1] - log, "the space to come back")
+
+    def test_what_statfs_leaves_for_new_files_can_be_written(self):
+        left = self.told()[1]
+        write_file(f"{self.bucket}/most", content("most", left * 9 // 10), sync=True)
+        with self.assertRaises(OSError) as refused:
+            write_file(f"{self.bucket}/more", content("more", left // 4), sync=True)
+        self.assertEqual(refused.exception.errno, errno.ENOSPC)
+        self.assertEqual(read_file(f"{self.bucket}/most"), content("most", left * 9 // 10))
+
+
+class QuotaOfBtrfs(SmallDisk):
+    """A limit on the subvolume the store is in: EDQUOT, while statfs tells of free space. Overwriting needs room there, so that the
+    store's own reserve is none, and a commit may be refused."""
+
+    clean_at_end = False
+    mebibytes = 600
+
+    def make_disk(self):
+        if shutil.which("mkfs.btrfs") is None:
+            self.skipTest("no mkfs.btrfs")
+        image = os.path.join(self.folder, "image")
+        with open(image, "wb") as file:
+            file.truncate(self.mebibytes << 20)
+        run(["mkfs.btrfs", "-q", image])
+        self.disk = os.path.join(self.folder, "disk")
+        os.mkdir(self.disk)
+        mounted = run(["mount", "-t", "btrfs", "-o", "loop", image, self.disk], code=None)
+        if mounted.returncode != 0:
+            self.skipTest(f"no btrfs on a loop device: {mounted.stderr.strip()}")
+        self.below = os.path.join(self.disk, "limited")
+        run(["btrfs", "quota", "enable", self.disk])
+        run(["btrfs", "subvolume", "create", self.below])
+        self.limit("32M")
+
+    def limit(self, size):
+        run(["btrfs", "qgroup", "limit", size, self.below])
+
+    def unmount_below(self):
+        wait_for(lambda: run(["umount", self.disk], code=None).returncode == 0, "the disk below to unmount")
+
+    def test_what_was_synced_stays_readable_and_a_raised_limit_brings_writing_back(self):
+        filled = {}
+        with self.assertRaises(OSError) as refused:
+            for i in range(200):
+                write_file(f"{self.bucket}/fill-{i}", content(i, FILL), sync=True)
+                filled[f"fill-{i}"] = i
+        # ENOENT: open() asks fstat(2) of the file it made, and the commit that was to keep that is the one refused.
+        self.assertIn(refused.exception.errno, (errno.ENOSPC, errno.EIO, errno.ENOENT))
+        self.assertEqual(refused.exception.errno != errno.ENOSPC, self.poisoned())
+        self.assertGreater(len(filled), 10)
+        self.intact(filled)
+        self.limit("none")
+        run([COFFER, "unmount", self.at.dir], code=None)
+        wait_for(lambda: not self.at.mounted, "the mount to end")
+        self.at.mount()
+        self.intact(filled)
+        write_file(f"{self.bucket}/after", content("after", FILL), sync=True)
+        os.unlink(f"{self.bucket}/fill-0")
+        self.at.unmount()
+        self.at.fsck()
+
+
 class ReadOnlyBelow(SmallDisk):
     clean_at_end = False
 
