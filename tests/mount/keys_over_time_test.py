@@ -3,8 +3,9 @@
 import hashlib
 import os
 import subprocess
+import time
 
-from mounted import COFFER, MountTest, coffer, content, main, read_file, wait_for, write_file
+from mounted import COFFER, EKEYREVOKED, LONG, MountTest, coffer, content, main, read_file, wait_for, write_file
 
 
 FIRST_SLOT = 16 * 1024
@@ -13,6 +14,12 @@ FIRST_SLOT = 16 * 1024
 def digests(paths):
     """Of the content: the first slot is a note of the envelope, which changes."""
     return {path: hashlib.sha256(read_file(path)[FIRST_SLOT:]).hexdigest() for path in paths}
+
+
+def processor_seconds(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Reseal(MountTest):
@@ -51,6 +58,32 @@ class Reseal(MountTest):
         self.at.cli("kms", "schedule-key-deletion", old, "--days", "7")
         for number in range(0, 3000, 97):
             self.assertEqual(read_file(os.path.join(path, f"f{number}")), content(number, 60))
+        # And the one left behind opens none of them any more.
+        self.at.cli("kms", "cancel-key-deletion", old)
+        self.at.cli("kms", "enable-key", old)
+        self.at.cli("kms", "disable-key", new)
+        for number in range(0, 3000, 97):
+            self.assertErrno(EKEYREVOKED, read_file, os.path.join(path, f"f{number}"))
+        self.at.cli("kms", "enable-key", new)
+        self.assertEqual(read_file(os.path.join(path, "f0")), content(0, 60))
+
+    def test_wrapping_anew_takes_less_than_a_millisecond_of_work_for_an_object(self):
+        """Of the daemon's processor time, which does not depend on what else the machine does."""
+        count = 20_000 if LONG else 1000
+        for bucket_key in (False, True):
+            old, new = self.at.create_key(), self.at.create_key()
+            name = f"photos-{int(bucket_key)}"
+            path = self.at.bucket(name, "aws:kms", old, bucket_key)
+            for number in range(count):
+                write_file(os.path.join(path, f"f{number}"), content(number, 60))
+            coffer("sync", self.at.dir)
+            self.at.put_rule(name, "aws:kms", new, bucket_key)
+            began, worked = time.monotonic(), processor_seconds(self.at.pid)
+            self.assertEqual(self.at.json("reseal", path)["added"], count)
+            worked, took = processor_seconds(self.at.pid) - worked, time.monotonic() - began
+            print(f"bucket key {bucket_key}: {count / took:.0f} objects a second, {count / max(worked, 0.01):.0f} in one of work")
+            self.assertEqual(self.at.inspect(name, f"f{count // 2}")["kms_key_arn"], new)
+            self.assertLess(worked, count / 1000)
 
     def test_data_is_sealed_anew_where_it_is_asked_for(self):
         path = self.at.bucket("photos")
