@@ -4,12 +4,9 @@ import json
 import os
 import shutil
 import socket
-import subprocess
-import sys
-import tempfile
 import unittest
 
-from mounted import BIN, MountTest, UnixConnection, main, run, write_file
+from mounted import BIN, MountTest, main, run, write_file
 
 CI = os.environ.get("CI") == "true"
 SDK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "aws_sdk")

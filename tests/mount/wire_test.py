@@ -2,14 +2,13 @@
 
 import datetime
 import hashlib
-import json
 import os
 import signal
 import socket
 import subprocess
 import xml.etree.ElementTree as ElementTree
 
-from mounted import NAMESPACE, MountTest, content_md5, daemons, main, rule_xml, run, write_file
+from mounted import NAMESPACE, MountTest, content_md5, daemons, main, rule_xml, write_file
 
 MALFORMED = "The XML you provided was not well-formed or did not validate against our published schema"
 SIGNATURE = ("The request signature we calculated does not match the signature you provided. "
