@@ -2,7 +2,7 @@
 # The parts of ./check --long. Sourced by ./check, whose run_tests, step and note they use; ./build is there. Each part is a function
 # part_NAME that installs what it needs besides; any other name is a test of meson's, run at its long sizes.
 
-all_parts=(units mount tsan clang pjdfstest fsx)
+all_parts=(units mount tsan ubsan clang pjdfstest fsx)
 
 part_units() { run_tests 'unit tests with more seeds' build --setup long --no-suite mount; }
 
@@ -11,6 +11,14 @@ part_mount() { run_tests 'mount tests at full size' build --setup long --suite m
 part_tsan() {
   configure_tsan || return 1
   stress_under_tsan 600
+}
+
+part_ubsan() {
+  step 'configure with all of UBSan' configure build-ubsan -Ddebug=false -Doptimization=1 -Dcpp_args=-g1 -Db_sanitize=undefined \
+    -Db_lundef=false || return 1
+  step 'build with all of UBSan' ninja -C build-ubsan || return 1
+  UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 run_tests 'unit tests under all of UBSan' build-ubsan --no-suite mount \
+    --timeout-multiplier 4
 }
 
 part_clang() {

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/store/sealed_rig.h"
+#include "tests/support/effort.h"
 
 namespace coffer::testing {
 namespace {
@@ -32,7 +33,7 @@ void expect_goes_on(SealedRig& rig, const std::string& boot) {
 // Every n-th changing call of the same work is the last one.
 template <class End>
 void for_every_call(Fault fault, Counted counted, const End& end, std::uint64_t seeds = kSeeds) {
-  for (std::uint64_t seed = 0; seed < seeds; ++seed) {
+  for (std::uint64_t seed = 0; seed < testing::rounds(seeds); ++seed) {
     for (std::uint64_t call = 1;; ++call) {
       SCOPED_TRACE(place(seed, call));
       SealedRig rig(seed);
@@ -101,7 +102,7 @@ TEST(SealedCrash, AFailedSyncIsNeverFollowedByADurableCommit) {
 
 // The replay itself is cut short, at each of its calls.
 void cut_the_replay_short(const std::string& first_boot, bool by_kill) {
-  for (std::uint64_t seed = 0; seed < 12; ++seed) {
+  for (std::uint64_t seed = 0; seed < testing::rounds(12); ++seed) {
     for (std::uint64_t call = 1;; ++call) {
       SCOPED_TRACE(place(seed, call));
       SealedRig rig(seed);

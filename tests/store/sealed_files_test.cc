@@ -9,6 +9,7 @@
 #include "store/sealed_database.h"
 #include "store/sealed_replay.h"
 #include "tests/store/sealed_rig.h"
+#include "tests/support/effort.h"
 
 namespace coffer::testing {
 namespace {
@@ -202,15 +203,15 @@ void cut_at_many_calls(std::uint64_t seed, bool by_kill) {
 }
 
 TEST(SealedFiles, APowerCutLeavesPagesAndTagsThatAgree) {
-  for (std::uint64_t seed = 0; seed < 6; ++seed) cut_at_many_calls(seed, /*by_kill=*/false);
+  for (std::uint64_t seed = 0; seed < testing::rounds(6); ++seed) cut_at_many_calls(seed, /*by_kill=*/false);
 }
 
 TEST(SealedFiles, AKillLeavesPagesAndTagsThatAgree) {
-  for (std::uint64_t seed = 100; seed < 103; ++seed) cut_at_many_calls(seed, /*by_kill=*/true);
+  for (std::uint64_t seed = 100; seed < 100 + testing::rounds(3); ++seed) cut_at_many_calls(seed, /*by_kill=*/true);
 }
 
 TEST(SealedFiles, CutsOfTheReplayItselfAgreeInTheEnd) {
-  for (std::uint64_t seed = 200; seed < 206; ++seed) {
+  for (std::uint64_t seed = 200; seed < 200 + testing::rounds(6); ++seed) {
     for (std::uint64_t call = 1;; call += 31) {
       SCOPED_TRACE("seed " + std::to_string(seed) + ", call " + std::to_string(call));
       FilesRig rig(seed);

@@ -13,4 +13,9 @@ inline std::uint64_t stride(std::uint64_t usual) {
   return std::getenv("COFFER_SEEDS") != nullptr ? usual * 12 : usual;
 }
 
+// How many rounds of a random or exhaustive test: a twelfth where COFFER_SEEDS says so, but one at least.
+inline std::uint64_t rounds(std::uint64_t usual) {
+  return std::getenv("COFFER_SEEDS") != nullptr ? (usual + 11) / 12 : usual;
+}
+
 }  // namespace coffer::testing
