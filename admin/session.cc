@@ -23,11 +23,11 @@ Sha256Digest mac_of(const AccessKey& parent, std::string_view purpose, std::stri
 // What the token says, nonce last.
 std::string claims_of(const SessionTerms& session, std::string_view nonce) {
   std::string out(kVersion);
+  const auto expires = std::to_string(session.expires);
   for (const std::string_view part :
        {std::string_view(session.parent_key_id), std::string_view(session.bucket),
-        std::string_view(session.read_only ? "ReadOnly" : "ReadWrite"),
-        std::string_view(std::to_string(session.expires)), std::string_view(session.sse),
-        std::string_view(session.kms_key), nonce})
+        std::string_view(session.read_only ? "ReadOnly" : "ReadWrite"), std::string_view(expires),
+        std::string_view(session.sse), std::string_view(session.kms_key), nonce})
     out.append(1, kBetween).append(part);
   return out;
 }

@@ -310,7 +310,7 @@ TEST(DirectorySessions, ATokenThatIsChangedOrForgedOpensNothing) {
   auto mixed = created;
   mixed.body.replace(mixed.body.find(token), token.size(), element(other.body, "SessionToken"));
   EXPECT_EQ(room.in_session(mixed, "HEAD", "/" + kBucket).status, 403) << "another session's key";
-  for (const std::string bad : {"", "x", "MQ==", std::string(10'000, 'A').c_str()})
+  for (const auto& bad : {std::string(), std::string("x"), std::string("MQ=="), std::string(10'000, 'A')})
     EXPECT_FALSE(open_session(bad, room.credentials, 0).has_value());
 }
 
