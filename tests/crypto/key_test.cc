@@ -70,8 +70,8 @@ TEST(Key, ThreadsNeverShareACell) {
   for (auto& thread : threads) thread.join();
 }
 
-// AddressSanitizer answers mlock() with success and does nothing.
-#if defined(__SANITIZE_ADDRESS__)
+// AddressSanitizer and ThreadSanitizer answer mlock() with success and do nothing.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool kLocksForReal = false;
 #elif defined(__has_feature)
 constexpr bool kLocksForReal = !__has_feature(address_sanitizer);
