@@ -46,7 +46,9 @@ TEST(Key, IsWipedWhenItGoes) {
     const Key key = Key::copy_of(Bytes(32, 0x5a));
     cell = key.view().data();
   }
-  EXPECT_EQ(std::count(cell, cell + Key::kSize, 0x5a), 0);
+  // A byte of that address may well be 0x5a; its highest ones are zero.
+  EXPECT_LT(std::count(cell, cell + sizeof(void*), 0x5a), static_cast<std::ptrdiff_t>(sizeof(void*)));
+  EXPECT_EQ(std::count(cell + sizeof(void*), cell + Key::kSize, 0), static_cast<std::ptrdiff_t>(Key::kSize - sizeof(void*)));
 }
 
 TEST(Key, ANewOneIsZerosAlsoInAUsedCell) {
