@@ -157,6 +157,17 @@ std::string canonical_user_id(const AccountId& account) {
   return hex(sha256(as_bytes("coffer canonical user " + account.str())));
 }
 
+void append_buckets(std::string& out, const BucketPage& page) {
+  out += "<Buckets>";
+  for (const auto& bucket : page.buckets) {
+    out += "<Bucket>";
+    append_element(out, "Name", bucket.name.str());
+    append_element(out, "CreationDate", iso8601_ms(bucket.created_ns));
+    out += "</Bucket>";
+  }
+  out += "</Buckets>";
+}
+
 }  // namespace
 
 S3Result<SseRule> parse_encryption_configuration(std::string_view body) {
@@ -240,14 +251,8 @@ std::string create_bucket_configuration(std::string_view zone) {
 
 std::string list_directory_buckets_result(const BucketPage& page) {
   std::string out(kDeclaration);
-  out.append("<ListAllMyDirectoryBucketsResult").append(kNamespaceAttribute).append("><Buckets>");
-  for (const auto& bucket : page.buckets) {
-    out += "<Bucket>";
-    append_element(out, "Name", bucket.name.str());
-    append_element(out, "CreationDate", iso8601_ms(bucket.created_ns));
-    out += "</Bucket>";
-  }
-  out += "</Buckets>";
+  out.append("<ListAllMyDirectoryBucketsResult").append(kNamespaceAttribute).append(">");
+  append_buckets(out, page);
   if (!page.continuation_token.empty()) append_element(out, "ContinuationToken", page.continuation_token);
   return out + "</ListAllMyDirectoryBucketsResult>";
 }
@@ -267,14 +272,8 @@ std::string list_all_my_buckets_result(const AccountId& owner, const BucketPage&
   std::string out(kDeclaration);
   out.append("<ListAllMyBucketsResult").append(kNamespaceAttribute).append("><Owner>");
   append_element(out, "ID", canonical_user_id(owner));
-  out += "</Owner><Buckets>";
-  for (const auto& bucket : page.buckets) {
-    out += "<Bucket>";
-    append_element(out, "Name", bucket.name.str());
-    append_element(out, "CreationDate", iso8601_ms(bucket.created_ns));
-    out += "</Bucket>";
-  }
-  out += "</Buckets>";
+  out += "</Owner>";
+  append_buckets(out, page);
   if (!page.prefix.empty()) append_element(out, "Prefix", page.prefix);
   if (!page.continuation_token.empty()) append_element(out, "ContinuationToken", page.continuation_token);
   return out + "</ListAllMyBucketsResult>";

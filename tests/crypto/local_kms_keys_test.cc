@@ -14,15 +14,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr std::int64_t kDayNs = std::int64_t{86'400} * 1'000'000'000;
 constexpr std::string_view kDry = "The request would have succeeded, but the DryRun option is set.";
-
-template <class T>
-void expect_error(const Result<T>& result, Code code, std::string_view message) {
-  ASSERT_FALSE(result.ok());
-  EXPECT_EQ(result.code(), code) << code_name(result.code());
-  EXPECT_EQ(result.error().message, message);
-}
 
 class LocalKmsKeysTest : public LocalKmsTest {
  protected:

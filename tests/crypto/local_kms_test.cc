@@ -12,15 +12,7 @@
 namespace coffer {
 namespace {
 
-constexpr std::int64_t kDayNs = std::int64_t{86'400} * 1'000'000'000;
 constexpr std::string_view kUnknownId = "11111111-2222-3333-4444-555555555555";
-
-template <class T>
-void expect_error(const Result<T>& result, Code code, std::string_view message) {
-  ASSERT_FALSE(result.ok());
-  EXPECT_EQ(result.code(), code) << code_name(result.code());
-  EXPECT_EQ(result.error().message, message);
-}
 
 std::string key_id_of(const std::string& arn) { return arn.substr(arn.find("key/") + 4); }
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
-from mounted import COFFER, MountTest, Scratch, coffer, content, main, read_file, run, wait_for, write_file
+from mounted import COFFER, MountTest, Scratch, coffer, content, flip, main, read_file, run, wait_for, write_file
 
 
 class Refusals(MountTest):
@@ -85,13 +85,6 @@ class Passphrase(MountTest):
 class Damage(MountTest):
     clean_at_end = False  # fsck is asked, and must not be clean
 
-    def flip(self, path, at):
-        with open(path, "r+b") as file:
-            file.seek(at)
-            byte = file.read(1)
-            file.seek(at)
-            file.write(bytes([byte[0] ^ 0x10]))
-
     def test_after_an_unmount_there_is_nothing_in_the_log_to_cut(self):
         self.at.bucket("bucket")
         for i in range(300):
@@ -119,12 +112,12 @@ class Damage(MountTest):
         kept = os.path.join(self.at.folder, "kept")
         shutil.copytree(self.at.store, kept)
         for page in pages:
-            self.flip(database, page * 4096 + 100)
+            flip(database, page * 4096 + 100)
         self.assertEqual(self.at.mount(code=3).stderr.count("\n"), 1)
         self.at.fsck(code=3)
         for page in pages[::len(pages) // 5]:
             shutil.copytree(kept, self.at.store, dirs_exist_ok=True)
-            self.flip(database, page * 4096 + 2000)
+            flip(database, page * 4096 + 2000)
             self.at.fsck(code=3)
             if self.at.mount(code=None).returncode == 0:
                 wrong = sum(self.is_wrong(name) for name in names)
@@ -143,10 +136,10 @@ class Damage(MountTest):
         self.at.kill()  # an unmount would leave nothing in the log
         log = os.path.join(self.at.store, "coffer.db-wal")
         for at in (100, 9000, 300_000):
-            self.flip(log, at)
+            flip(log, at)
             self.assertEqual(self.at.mount(code=3).stderr.count("\n"), 1)
             self.at.fsck(code=3)
-            self.flip(log, at)
+            flip(log, at)
         self.at.fsck()
 
     def is_wrong(self, name):
@@ -184,7 +177,7 @@ class Damage(MountTest):
         with open(files["changed"], "rb") as file:
             data = file.read()
         middle = next(i for i in range(len(data) // 2, len(data)) if data[i])
-        self.flip(files["changed"], middle)
+        flip(files["changed"], middle)
         os.unlink(files["removed"])
         done = self.at.fsck(code=3)
         self.assertIn("bucket/cut", done.stdout + done.stderr)

@@ -93,6 +93,15 @@ def read_file(path):
         return file.read()
 
 
+def flip(path, at):
+    """Changes one bit of a file."""
+    with open(path, "r+b") as file:
+        file.seek(at)
+        byte = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte[0] ^ 0x10]))
+
+
 def running(pid):
     try:
         with open(f"/proc/{pid}/stat") as stat:

@@ -4,7 +4,7 @@ import errno
 import json
 import os
 
-from mounted import MountTest, coffer, content, main, read_file, write_file
+from mounted import MountTest, coffer, content, flip, main, read_file, write_file
 
 
 class Repair(MountTest):
@@ -12,13 +12,6 @@ class Repair(MountTest):
 
     def fsck_json(self, *flags, code=0):
         return json.loads(coffer("fsck", self.at.store, *self.at.unlock, *flags, "--json", code=code).stdout)
-
-    def flip(self, path, at):
-        with open(path, "r+b") as file:
-            file.seek(at)
-            byte = file.read(1)
-            file.seek(at)
-            file.write(bytes([byte[0] ^ 0x10]))
 
     def test_a_damaged_object_is_quarantined_and_a_lost_catalog_comes_back(self):
         self.at.bucket("bucket")
@@ -31,7 +24,7 @@ class Repair(MountTest):
         self.at.unmount()
         with open(broken, "rb") as file:
             data = file.read()
-        self.flip(broken, next(i for i in range(len(data) // 2, len(data)) if data[i]))
+        flip(broken, next(i for i in range(len(data) // 2, len(data)) if data[i]))
 
         found = self.fsck_json(code=3)["damage"]
         self.assertEqual([(one["object"], one["repaired"]) for one in found], [("bucket/broken", None)])

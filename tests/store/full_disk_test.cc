@@ -1,11 +1,11 @@
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <functional>
 
 #include "base/limits.h"
 #include "store/fsck.h"
 #include "tests/store/store_model.h"
+#include "tests/support/effort.h"
 
 namespace coffer {
 namespace {
@@ -20,15 +20,6 @@ constexpr NewInode kFile{0644, 1000, 1000, 0};
 constexpr NewInode kFolder{0755, 1000, 1000, 0};
 constexpr std::size_t kPiece = 8 * kChunkSize;
 constexpr std::uint64_t kReplacingRoom = 512 << 10;  // enough of a reserve to replace a piece
-
-std::uint64_t seeds_wanted(std::uint64_t usual) {
-  const char* wanted = std::getenv("COFFER_SEEDS");
-  return wanted == nullptr ? usual : std::strtoull(wanted, nullptr, 10);
-}
-std::uint64_t first_seed() {
-  const char* wanted = std::getenv("COFFER_SEED");
-  return wanted == nullptr ? 0 : std::strtoull(wanted, nullptr, 10);
-}
 
 // Everything a reader of the store can see, but times and inode numbers.
 class Picture {
@@ -465,8 +456,8 @@ class FullDiskRun {
 
 TEST(FullDiskModel, RandomOperationsOnAFullDiskAreDoneOrRefusedWhole) {
   std::uint64_t refused = 0;
-  const auto first = first_seed();
-  for (auto seed = first; seed < first + seeds_wanted(300); ++seed) {
+  const auto first = testing::first_seed();
+  for (auto seed = first; seed < first + testing::seeds_wanted(300); ++seed) {
     FullDiskRun run(seed);
     const auto wrong = run.go();
     ASSERT_EQ(wrong, "") << "COFFER_SEED=" << seed << "\n" << run.log();

@@ -1,9 +1,8 @@
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "store/fsck.h"
 #include "tests/store/store_model.h"
+#include "tests/support/effort.h"
 
 namespace coffer {
 namespace {
@@ -12,15 +11,6 @@ using testing::difference;
 using testing::RandomTree;
 using testing::StoreRig;
 using testing::TreeModel;
-
-std::uint64_t seeds_wanted(std::uint64_t usual) {
-  const char* wanted = std::getenv("COFFER_SEEDS");
-  return wanted == nullptr ? usual : std::strtoull(wanted, nullptr, 10);
-}
-std::uint64_t first_seed() {
-  const char* wanted = std::getenv("COFFER_SEED");
-  return wanted == nullptr ? 0 : std::strtoull(wanted, nullptr, 10);
-}
 
 // One run: random operations, commits, syncs, kills and power cuts, with every state an answered operation left behind.
 class ModelRun {
@@ -149,7 +139,7 @@ class ModelRun {
 };
 
 TEST(Model, AnsweredOperationsAreAPrefixThroughKillsAndPowerCuts) {
-  const auto first = first_seed(), count = seeds_wanted(1000);
+  const auto first = testing::first_seed(), count = testing::seeds_wanted(1000);
   for (auto seed = first; seed < first + count; ++seed) {
     ModelRun run(seed);
     const auto wrong = run.go();

@@ -1,7 +1,5 @@
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "store/fsck.h"
 #include "tests/store/store_model.h"
 #include "tests/support/effort.h"
@@ -387,11 +385,6 @@ class SequenceRun {
   std::string wrong_;
 };
 
-std::uint64_t first_seed() {
-  const char* wanted = std::getenv("COFFER_SEED");
-  return wanted == nullptr ? 1 : std::strtoull(wanted, nullptr, 10);
-}
-
 // Runs a sequence, and looks at what each way to end leaves; and again, with the power going while its last step runs.
 // What went wrong, or nothing.
 std::string check(const Sequence& sequence, std::uint64_t seed, bool also_within, Tally& tally) {
@@ -441,7 +434,7 @@ void tell(const char* what, std::uint64_t steps, std::uint64_t seed, const Tally
 
 TEST(Sequences, OfOneOperationKeepWhatWasSyncedAndLeaveAPrefix) {
   const auto steps = all_steps();
-  const auto first = first_seed(), stride = testing::stride(1);
+  const auto first = testing::first_seed(1), stride = testing::stride(1);
   Tally tally;
   for (std::size_t i = first % stride; i < steps.size(); i += stride) {
     const Sequence sequence{steps[i]};
@@ -453,7 +446,7 @@ TEST(Sequences, OfOneOperationKeepWhatWasSyncedAndLeaveAPrefix) {
 // A crash behind the first of two is a sequence of one.
 TEST(Sequences, OfTwoOperationsKeepWhatWasSyncedAndLeaveAPrefix) {
   const auto steps = all_steps();
-  const auto first = first_seed(), stride = testing::stride(2999);
+  const auto first = testing::first_seed(1), stride = testing::stride(2999);
   Tally tally;
   for (std::size_t i = first % stride; i < steps.size() * steps.size(); i += stride) {
     const Sequence sequence{steps[i / steps.size()], steps[i % steps.size()]};

@@ -18,4 +18,14 @@ inline std::uint64_t rounds(std::uint64_t usual) {
   return std::getenv("COFFER_SEEDS") != nullptr ? (usual + 11) / 12 : usual;
 }
 
+// Of a random test: how many seeds, and the first. COFFER_SEEDS and COFFER_SEED say otherwise.
+inline std::uint64_t seeds_wanted(std::uint64_t usual) {
+  const char* wanted = std::getenv("COFFER_SEEDS");
+  return wanted == nullptr ? usual : std::strtoull(wanted, nullptr, 10);
+}
+inline std::uint64_t first_seed(std::uint64_t usual = 0) {
+  const char* wanted = std::getenv("COFFER_SEED");
+  return wanted == nullptr ? usual : std::strtoull(wanted, nullptr, 10);
+}
+
 }  // namespace coffer::testing

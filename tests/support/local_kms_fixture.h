@@ -9,6 +9,15 @@
 
 namespace coffer {
 
+inline constexpr std::int64_t kDayNs = std::int64_t{86'400} * 1'000'000'000;
+
+template <class T>
+void expect_error(const Result<T>& result, Code code, std::string_view message) {
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.code(), code) << code_name(result.code());
+  EXPECT_EQ(result.error().message, message);
+}
+
 // A LocalKms over records in memory, by a clock that stands still; reopen() is a restart of the process.
 class LocalKmsTest : public testing::Test {
  protected:
