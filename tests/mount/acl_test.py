@@ -5,7 +5,7 @@ import os
 import signal
 import stat
 
-from mounted import SharedMountTest, as_user, main, read_file, run, wait_for, write_file
+from mounted import SharedMountTest, as_user, fsync, main, read_file, run, wait_for, write_file
 
 USER, OTHER = 1001, 1002
 
@@ -157,6 +157,7 @@ class Acl(SharedMountTest):
         for bits in ("rwx", "r"):
             self.setfacl("-m", f"u:{USER}:{bits},m::{bits}", path)
             values.append(os.getxattr(path, "system.posix_acl_access"))
+        fsync(path)
         for _ in range(3):
             child = os.fork()
             if not child:
@@ -164,6 +165,8 @@ class Acl(SharedMountTest):
                     for i in range(10**9):
                         os.setxattr(path, "system.posix_acl_access", values[i % 2])
                         os.mkdir(self.path("d", f"{os.getpid()}-{i}"), 0o700)
+                        if i == 100:
+                            fsync(self.path("d"))
                 finally:
                     os._exit(0)
             try:
@@ -175,7 +178,9 @@ class Acl(SharedMountTest):
             self.at.mount(*self.mount_options)
             mask = next(word for word in entries(path) if word.startswith("mask::"))
             self.assertEqual(mask, {7: "mask::rwx", 4: "mask::r--"}[mode(path) >> 3 & 7])
-            for name in os.listdir(self.path("d")):
+            kept = os.listdir(self.path("d"))
+            self.assertGreater(len(kept), 100)
+            for name in kept:
                 self.assertEqual(set(os.listxattr(self.path("d", name))),
                                  {"system.posix_acl_access", "system.posix_acl_default"}, name)
             run(["find", self.path("d"), "-mindepth", "1", "-delete"])

@@ -8,19 +8,11 @@ import struct
 import tempfile
 import unittest
 
-from mounted import LONG, MountTest, Scratch, content, main, read_file, run, wait_for, write_file
+from mounted import LONG, MountTest, Scratch, content, fsync, main, read_file, run, wait_for, write_file
 
 GOINGDOWN = 0x8004587D  # _IOR('X', 125, __u32), of both file systems
 NO_LOG_FLUSH = struct.pack("I", 2)
 ROUNDS = int(os.environ.get("COFFER_CUT_ROUNDS", "1000" if LONG else "20"))
-
-
-def fsync(path):
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 class PowerCut:
