@@ -31,8 +31,12 @@ Result<InodeCache::Handle> InodeCache::get_locked(InodeNumber ino) {
       return known->second;
     }
   }
-  COFFER_ASSIGN(const Inode inode, catalog_.inode(ino));
-  return keep(inode);
+  const auto inode = catalog_.inode(ino);
+  // Whoever has its number has seen it: then it went with what the last commit does not have.
+  if (!inode && inode.code() == Code::kNotFound && catalog_.is_lost())
+    return Error{Code::kPoisoned, "it was made after the last commit, and the commit that was to keep it failed"};
+  if (!inode) return inode.error();
+  return keep(*inode);
 }
 
 std::optional<Inode> InodeCache::find(InodeNumber ino) {

@@ -551,7 +551,7 @@ TEST_F(StoreTest, AfterACommitThatFailedReadsShowTheLastCommit) {
   ASSERT_TRUE(store().commit_soon().ok());
   put(changed, some_bytes(3000, 3));
   put(kept, some_bytes(3 * kChunkSize, 4));
-  create("never committed");
+  const auto lost = create("never committed");
   // Its data first, then the log.
   for (std::uint64_t n = 1; !store().poisoned(); ++n) {
     rig.disk.fail_at(n, testing::SimulatedDisk::Fault::kIo);
@@ -562,7 +562,11 @@ TEST_F(StoreTest, AfterACommitThatFailedReadsShowTheLastCommit) {
   expect_content(changed, old_bytes);
   expect_content(kept, large);
   EXPECT_EQ(find("never committed"), 0u);
+  EXPECT_EQ(store().get(lost).code(), Code::kPoisoned) << "open(2) asks this of the file it has just made";
+  EXPECT_EQ(code_of(store().open_object(lost, /*truncate=*/false)), Code::kPoisoned);
+  EXPECT_EQ(store().lookup(lost, "name").code(), Code::kPoisoned);
   rig.reopen();
+  EXPECT_EQ(store().get(lost).code(), Code::kNotFound);
   expect_content(changed, old_bytes);
   expect_content(kept, large);
 }
