@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <future>
@@ -23,7 +24,17 @@ void want_if_offered(fuse_conn_info* connection, unsigned capability) {
   if ((connection->capable & capability) != 0) connection->want |= capability;
 }
 
-void init(void*, fuse_conn_info* connection) {
+// The option is the kernel's; libfuse wants to hear it here as well.
+std::uint32_t max_read(const std::vector<std::string>& mount_options) {
+  constexpr std::string_view kName = "max_read=";
+  std::uint32_t size = 0;
+  for (const std::string& option : mount_options)
+    if (option.starts_with(kName)) std::from_chars(option.data() + kName.size(), option.data() + option.size(), size);
+  return size;
+}
+
+void init(void* state, fuse_conn_info* connection) {
+  connection->max_read = max_read(static_cast<FuseShell::State*>(state)->options.mount_options);
   connection->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
   // This program is the only writer: pages stay until it says otherwise.
   connection->want &= ~FUSE_CAP_AUTO_INVAL_DATA;
@@ -148,15 +159,31 @@ Result<std::unique_ptr<FuseShell>> FuseShell::mount(Store& store, const Clock& c
   return std::unique_ptr<FuseShell>(new FuseShell(std::move(state)));
 }
 
-void FuseShell::start() {
+Status FuseShell::start() {
+  COFFER_TRY(state_->greet());
   state_->notifier = std::make_unique<ErrandThread>();
   const unsigned processors = std::max(1U, std::thread::hardware_concurrency());
   const int workers = static_cast<int>(std::clamp(processors + 1, kFuseWorkersMin, kFuseWorkersMax));
   state_->workers_left = workers;
   for (int i = 0; i < workers; ++i) state_->workers.emplace_back([this] { state_->serve(); });
+  return {};
 }
 
 int FuseShell::ended_fd() const { return state_->ended_fd; }
+
+// INIT comes first and alone. What libfuse does not accept of it ends the session: here, and not once somebody relies on it.
+Status FuseShell::State::greet() {
+  fuse_buf request = {};
+  int size = 0;
+  do {
+    size = fuse_session_receive_buf(session, &request);
+  } while (size == -EINTR || size == -EAGAIN);
+  if (size > 0) fuse_session_process_buf(session, &request);
+  std::free(request.mem);
+  if (size > 0 && fuse_session_exited(session) == 0) return {};
+  unmount_dir(options.dir, /*lazily=*/true);
+  return Error{Code::kInvalidArgument, "kernel and libfuse do not agree on this mount: " + what_libfuse_said()};
+}
 
 // Short requests are served by the thread that received them, which keeps the device meanwhile: waking another thread
 // costs more than they do. Long ones, and those with others waiting behind, let another thread receive.

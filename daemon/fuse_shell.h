@@ -27,7 +27,8 @@ class FuseShell final : public KernelCache {
   static Result<std::unique_ptr<FuseShell>> mount(Store& store, const Clock& clock, const Options& options, Log log);
   ~FuseShell() override;  // unmounts and stops
 
-  void start();
+  // Answers the kernel's first request, then serves. kInvalidArgument where the two do not agree: nothing is mounted then.
+  Status start();
   int ended_fd() const;  // readable once nothing is mounted any more, whoever unmounted it
   // Writes back what the kernel holds dirty, then unmounts: lazily where the mount is in use.
   void unmount();

@@ -24,6 +24,7 @@ struct FuseShell::State {
   ~State();
 
   // --- serving (fuse_shell.cc) ---
+  Status greet();
   void serve();
 
   // --- handles open for writing (fuse_content.cc) ---

@@ -107,7 +107,7 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
 
   COFFER_ASSIGN(const auto socket, AdminSocket::listen(place));
   COFFER_ASSIGN(const auto shell, FuseShell::mount(*store, clock, shell_options(options, path, dir), log));
-  shell->start();
+  COFFER_TRY(shell->start());
 
   StoreBucketControl buckets(*store, *opened->keyring, kms, *shell, getuid(), getgid(), log);
   StoreKeyUsers key_users(*store, *opened->bucket_keys, *shell, log);
