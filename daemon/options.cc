@@ -88,7 +88,7 @@ Status take_listen(const std::string& address, DaemonOptions& options) {
 // What the parser leaves as text.
 struct Raw {
   std::vector<std::string> mount_options;
-  std::string listen, kms_endpoint;
+  std::string listen, kms_endpoint, min_commit;
   int ready_fd = -1;  // find_ready_fd reads it
 };
 
@@ -107,7 +107,7 @@ void describe(CLI::App& app, DaemonOptions& options, Raw& raw) {
       ->excludes(key);
   app.add_option("--admin-socket", options.admin_socket, "the admin socket; else STORE/admin.sock");
   app.add_option("--listen", raw.listen, "serve the admin socket on loopback TCP as well: 127.0.0.1:PORT");
-  app.add_option("--min-commit", options.min_commit, "refuse a store older than this commit counter");
+  app.add_option("--min-commit", raw.min_commit, "refuse a store older than this commit counter");
   app.add_option("--kms-endpoint", raw.kms_endpoint, "an external KMS; not available in this version");
   app.add_option("--ready-fd", raw.ready_fd, "descriptor for one line: READY, or why not")->group("");
   app.set_version_flag("--version", "cofferd " COFFER_VERSION);
@@ -118,6 +118,11 @@ Status make_sense(const Raw& raw, DaemonOptions& options) {
     return wrong("--kms-endpoint is not available in this version: leave it out to use the local KMS");
   }
   if (!raw.listen.empty()) COFFER_TRY(take_listen(raw.listen, options));
+  if (!raw.min_commit.empty()) {
+    const auto counter = number<std::uint64_t>(raw.min_commit);
+    if (!counter) return wrong("--min-commit takes a commit counter, as `coffer status` shows it");
+    options.min_commit = *counter;
+  }
   for (const std::string& list : raw.mount_options) {
     for (const std::string& option : split_options(list)) COFFER_TRY(take_mount_option(option, options));
   }

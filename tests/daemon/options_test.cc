@@ -67,7 +67,8 @@ TEST(Options, RefusesWhatCannotMeanAnything) {
   EXPECT_NE(refusal({"/s", "/m", "--listen", "0.0.0.0:80"}), "accepted") << "loopback alone";
   EXPECT_NE(refusal({"/s", "/m", "--listen", "127.0.0.1:0"}), "accepted");
   EXPECT_NE(refusal({"/s", "/m", "--listen", "127.0.0.1:70000"}), "accepted");
-  EXPECT_NE(refusal({"/s", "/m", "--min-commit", "many"}), "accepted");
+  for (const char* counter : {"many", "-1", "1x", "18446744073709551616"})
+    EXPECT_NE(refusal({"/s", "/m", "--min-commit", counter}), "accepted") << counter;
   EXPECT_NE(refusal({"/s", "/m", "--key-file", "k", "--passphrase-file", "p"}), "accepted");
 }
 
