@@ -13,6 +13,13 @@ namespace {
 
 bool is_acl(std::string_view name) { return name == kAccessAclName || name == kDefaultAclName; }
 
+// xattr(7): the kernel refuses others for its own file systems, and asks a FUSE server for all.
+bool has_known_namespace(std::string_view name) {
+  constexpr std::string_view kNamespaces[] = {"user.", "trusted.", "security."};
+  return std::any_of(std::begin(kNamespaces), std::end(kNamespaces),
+                     [&](std::string_view known) { return name.starts_with(known); });
+}
+
 bool in_group(fuse_req_t req, gid_t group) {
   const fuse_ctx& caller = *fuse_req_ctx(req);
   if (caller.uid == 0 || caller.gid == group) return true;
@@ -49,6 +56,10 @@ Status set_acl(fuse_req_t req, InodeNumber ino, std::string_view name, BytesView
 void setxattr(fuse_req_t req, fuse_ino_t ino, const char* name, const char* value, size_t size, int flags) {
   const BytesView bytes = as_bytes({value, size});
   if (is_acl(name)) return reply_status(req, set_acl(req, ino, name, bytes));
+  if (!has_known_namespace(name)) {
+    fuse_reply_err(req, EOPNOTSUPP);
+    return;
+  }
   const XattrMode mode = (flags & XATTR_CREATE) != 0    ? XattrMode::kCreate
                          : (flags & XATTR_REPLACE) != 0 ? XattrMode::kReplace
                                                         : XattrMode::kAny;

@@ -414,6 +414,14 @@ class Posix(SharedMountTest):
         os.setxattr(self.folder, "user.on-a-bucket", b"yes")
         self.assertEqual(os.getxattr(self.folder, "user.on-a-bucket"), b"yes")
 
+    def test_xattrs_have_the_namespaces_of_linux_alone(self):
+        path = self.touch("f")
+        for name in ("user.a", "trusted.a", "security.a"):
+            os.setxattr(path, name, b"b")
+        for name in ("system.a", "system.posix_acl", "no-such.a", "plain", "os2.a"):
+            self.assertErrno(errno.EOPNOTSUPP, os.setxattr, path, name, b"b")
+        self.assertEqual(sorted(os.listxattr(path)), ["security.a", "trusted.a", "user.a"])
+
     def test_acls_are_kept(self):
         path = self.touch("f")
         run(["setfacl", "-m", "u:1234:rw,g:77:r", path])
