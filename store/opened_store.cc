@@ -22,6 +22,7 @@ Result<std::unique_ptr<OpenedStore>> OpenedStore::open(const std::string& path, 
                                                        const Clock& clock, const Options& options) {
   auto opened = std::make_unique<OpenedStore>();
   COFFER_ASSIGN(opened->folder, StoreFolder::open(path, options.wait_seconds));
+  COFFER_TRY(opened->folder->check_writable());
   COFFER_TRY(settle_rekey(opened->folder->disk(), Unfinished::kRemove));
   COFFER_ASSIGN(auto suite, AeadSuite::detect());
   opened->suite = std::make_unique<AeadSuite>(std::move(suite));

@@ -20,7 +20,7 @@ struct OpenedStore {
     int wait_seconds = 0;                  // for a daemon that is ending
     std::vector<Damage>* repair = nullptr;  // mend what keeps the catalog from being opened, and tell it there
   };
-  // kNoStore, kInUse, kWrongUnlock, kDamaged, kTooOld.
+  // kNoStore, kInUse, kReadOnly, kWrongUnlock, kDamaged, kTooOld.
   static Result<std::unique_ptr<OpenedStore>> open(const std::string& path, const UnlockSecret& secret, const Clock& clock,
                                                    const Options& options);
 

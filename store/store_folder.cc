@@ -160,6 +160,12 @@ Result<std::unique_ptr<StoreFolder>> StoreFolder::open(const std::string& path, 
 
 Result<UnlockSlots> StoreFolder::unlock_slots() { return read_key_slots(*disk_); }
 
+Status StoreFolder::check_writable() {
+  if (faccessat(lock_, ".", W_OK, AT_EACCESS) == 0 || errno != EROFS) return {};
+  return Error{Code::kReadOnly, path_ + " is on a disk that is read-only, and opening a store writes to it: make the disk writable,"
+                                        " or copy the folder to one that is"};
+}
+
 std::string current_boot_id() {
   std::string id;
   std::ifstream file("/proc/sys/kernel/random/boot_id");

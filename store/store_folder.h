@@ -22,6 +22,7 @@ class StoreFolder {
   Disk& disk() { return *disk_; }
   const std::string& path() const { return path_; }  // absolute
   Result<UnlockSlots> unlock_slots();
+  Status check_writable();  // kReadOnly where the disk is: opening a catalog writes, also to read it
 
  private:
   static Result<std::unique_ptr<StoreFolder>> lock(const std::string& path, int wait_seconds);

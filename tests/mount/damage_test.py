@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
-from mounted import COFFER, MountTest, Scratch, coffer, content, flip, main, read_file, run, wait_for, write_file
+from mounted import COFFER, MountTest, Scratch, coffer, content, drop_file, flip, main, read_file, run, wait_for, write_file
 
 
 class Refusals(MountTest):
@@ -35,6 +35,40 @@ class Refusals(MountTest):
         self.one_line(coffer("init", self.at.store, code=2))
         self.one_line(coffer("unmount", self.at.dir, code=2))
         self.assertEqual(coffer("mount", os.path.join(self.at.folder, "missing"), self.at.dir, code=5).stdout, "")
+        self.at.mount()
+
+    def test_a_store_on_a_read_only_disk_is_refused_with_what_to_do(self):
+        self.at.bucket("bucket")
+        write_file(self.at.path("bucket", "f"), b"x")
+        self.at.unmount()
+        run(["mount", "--bind", self.at.store, self.at.store])
+        self.addCleanup(run, ["umount", self.at.store], code=None)
+        run(["mount", "-o", "remount,bind,ro", self.at.store])
+        for words in (("mount", self.at.store, self.at.dir), ("mount", "-o", "ro", self.at.store, self.at.dir),
+                      ("fsck", self.at.store), ("cat", self.at.store, "bucket/f")):
+            refused = coffer(*words, code=1)
+            self.one_line(refused)
+            self.assertIn("read-only", refused.stderr)
+            self.assertIn("copy the folder", refused.stderr)
+        run(["umount", self.at.store])
+        self.at.mount()
+        self.assertEqual(read_file(self.at.path("bucket", "f")), b"x")
+
+    def test_options_that_the_kernel_and_libfuse_take_or_refuse_leave_a_usable_mount_or_none(self):
+        self.at.unmount()
+        for options, code in (("max_read=65536", 0), ("max_read=65536,max_read=131072", 0), ("sync,noexec", 0), ("max_read=x", 2),
+                              ("no-such-option", 2), ("blkdev", 1)):
+            done = self.at.mount("-o", options, code=code)
+            self.assertEqual(self.at.mounted, code == 0, options)
+            if code:
+                self.one_line(done)
+                continue
+            if not os.path.exists(self.at.path("bucket")):
+                self.at.bucket("bucket")
+            write_file(self.at.path("bucket", "f"), content(options, 300_000), sync=True)
+            drop_file(self.at.path("bucket", "f"))
+            self.assertEqual(read_file(self.at.path("bucket", "f")), content(options, 300_000))
+            self.at.unmount()
         self.at.mount()
 
     def test_a_missing_key_file_is_exit_4(self):
