@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import mmap
 import os
 
 from mounted import SharedMountTest, checked, content, drop_file, libc, main, read_file, run, write_file
@@ -71,6 +72,20 @@ class Sparse(SharedMountTest):
         for whence in (os.SEEK_DATA, os.SEEK_HOLE):
             self.assertErrno(errno.ENXIO, os.lseek, fd, 400 * CHUNK, whence)
             self.assertErrno(errno.ENXIO, os.lseek, fd, -1, whence)
+
+    def test_holes_are_exact_also_while_the_file_is_written_to(self):
+        fd = self.opened()
+        os.ftruncate(fd, 400 * CHUNK)
+        expected = []
+        for at, size in ((3, 1), (130, 2), (300, 9)):
+            os.pwrite(fd, b"x" * (size * CHUNK), at * CHUNK)
+            expected.append((at * CHUNK, (at + size) * CHUNK))
+            self.assertEqual(data_of(fd), expected)
+        with mmap.mmap(fd, 400 * CHUNK) as mapped:
+            mapped[350 * CHUNK] = 1
+            self.assertEqual(data_of(fd), expected + [(350 * CHUNK, 351 * CHUNK)])
+        checked(libc.fallocate(fd, PUNCH | KEEP_SIZE, ctypes.c_int64(130 * CHUNK), ctypes.c_int64(2 * CHUNK)))
+        self.assertEqual(data_of(fd), [expected[0], expected[2], (350 * CHUNK, 351 * CHUNK)])
 
     def test_cp_of_a_file_with_dirty_pages_keeps_data_and_holes(self):
         fd = self.opened()

@@ -38,6 +38,9 @@ class Unmount(MountTest):
     def test_sigint_is_safe(self):
         self.ended_by(lambda pid: os.kill(pid, signal.SIGINT))
 
+    def test_sighup_is_safe(self):
+        self.ended_by(lambda pid: os.kill(pid, signal.SIGHUP))
+
     def test_mount_waits_for_a_daemon_that_is_ending(self):
         self.at.bucket("bucket")
         for _ in range(5):

@@ -91,6 +91,19 @@ class RewrapTest : public ::testing::Test {
     const auto blob = parse_kms_blob(envelope.bucket_key() ? wrapped.subspan(3) : wrapped);
     return blob.ok() ? blob->material_id : "";
   }
+  // As somebody could who has the catalog's key: the rest of the row stays.
+  void put_envelope(std::string_view leaf, const Envelope& envelope) {
+    const auto ino = find(leaf);
+    {
+      std::lock_guard lock(rig.catalog().mutex());
+      const auto row = rig.catalog().content(ino);
+      ASSERT_TRUE(row.ok());
+      ASSERT_TRUE(rig.catalog().put_envelope(ino, envelope.encode(), row->rule_version).ok());
+    }
+    ASSERT_TRUE(store().sync_all().ok());
+    rig.reopen();
+    ASSERT_TRUE(envelope_of(leaf).encode() == envelope.encode());
+  }
   void delete_key(const std::string& arn) {
     ASSERT_TRUE(rig.kms().schedule_deletion(arn, 7).ok());
     store().wipe_key(arn);
@@ -228,6 +241,33 @@ TEST_F(RewrapTest, NewDataKeysAreMadeForWhoeverAsksForThemAlsoTwiceAndAfterAKill
   EXPECT_EQ(envelope_of("large").generation + envelope_of("small").generation, 5U);
   expect_content("large", large);
   expect_content("small", small);
+}
+
+// After two times the chunks' parity is the old envelope's again.
+TEST_F(RewrapTest, AnEnvelopeOfBeforeNewDataKeysOpensNothingWhenItIsPutBack) {
+  auto schemes = kms_schemes();
+  schemes.push_back({SseAlgorithm::kAes256, false});
+  for (const auto& scheme : schemes) {
+    put_rule(rule_of(scheme.algorithm, key, scheme.bucket_key));
+    create("large", large);
+    create("small", small);
+    ASSERT_TRUE(store().sync_all().ok());
+    const std::map<std::string, Envelope> old = {{"large", envelope_of("large")}, {"small", envelope_of("small")}};
+    for (std::uint32_t times = 1; times <= 2; ++times) {
+      ASSERT_EQ(queue(ResealScope::kNewDataKeys), 2U);
+      reseal_all();
+      ASSERT_TRUE(store().sync_all().ok());
+      for (const auto& [leaf, envelope] : old) {
+        const auto now = envelope_of(leaf);
+        ASSERT_EQ(now.generation, envelope.generation + times);
+        put_envelope(leaf, envelope);
+        EXPECT_EQ(read_code(leaf), Code::kDamaged) << leaf;
+        put_envelope(leaf, now);
+        expect_content(leaf, leaf == "large" ? large : small);
+      }
+    }
+    for (const auto& [leaf, envelope] : old) ASSERT_TRUE(store().unlink(bucket, leaf).ok());
+  }
 }
 
 TEST_F(RewrapTest, AKillAfterAnyStepLosesNothingAndTheRestIsDoneLater) {
