@@ -20,7 +20,8 @@ install_packages() {
   export DEBIAN_FRONTEND=noninteractive
   log=$(mktemp)
   # shellcheck disable=SC2086
-  if apt-get -qq update >"$log" 2>&1 && apt-get -qq install -y --no-install-recommends $missing >>"$log" 2>&1 </dev/null; then
+  if apt-get -qq update >"$log" 2>&1 &&
+    apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $missing >>"$log" 2>&1 </dev/null; then
     rm -f "$log"
   else
     tail -n 20 "$log" >&2
