@@ -7,6 +7,7 @@
 #include "admin/canonical_request.h"
 #include "admin/timestamps.h"
 #include "base/limits.h"
+#include "base/server_limits.h"
 
 namespace coffer {
 namespace {
@@ -56,8 +57,12 @@ bool take_credential(std::string_view value, Authorization& into) {
   return !into.access_key_id.empty();
 }
 
-void take_signed_headers(std::string_view value, Authorization& into) {
+// Each once, and no more than a request may have: the text that is signed has every header they name.
+bool take_signed_headers(std::string_view value, Authorization& into) {
   for (const auto name : split(value, ';')) into.signed_headers.emplace_back(name);
+  std::vector<std::string_view> sorted(into.signed_headers.begin(), into.signed_headers.end());
+  std::sort(sorted.begin(), sorted.end());
+  return sorted.size() <= kHeadersMax && std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end();
 }
 
 // ---- in the header ----
@@ -72,7 +77,8 @@ std::optional<AuthFailure> take_component(std::string_view part, Authorization& 
   seen |= bit;
   if (bit == 1 && !take_credential(value, into))
     return malformed("the Credential is mal-formed; expecting " + std::string(kExpectedCredential) + ".");
-  if (bit == 2) take_signed_headers(value, into);
+  if (bit == 2 && !take_signed_headers(value, into))
+    return malformed("SignedHeaders must name at most " + std::to_string(kHeadersMax) + " headers, each once.");
   if (bit == 4) into.signature = value;
   return std::nullopt;
 }
@@ -166,7 +172,9 @@ std::variant<Authorization, AuthFailure> read_query(const QueryParameters& query
   if (!time) return bad_parameters("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"");
   authorization.time = *time;
   authorization.signature = signature;
-  take_signed_headers(signed_headers, authorization);
+  if (!take_signed_headers(signed_headers, authorization))
+    return bad_parameters("X-Amz-SignedHeaders must name at most " + std::to_string(kHeadersMax) +
+                          " headers, each once.");
   if (auto failure = take_expiry(expires, authorization)) return *failure;
   return authorization;
 }

@@ -4,39 +4,40 @@
 #include <microhttpd.h>
 #include <sys/socket.h>
 
-#include <cassert>
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
 
+#include "admin/connections.h"
 #include "base/bytes.h"
 
 namespace coffer {
 namespace {
 
-using SteadyClock = std::chrono::steady_clock;
-
 // What is known of one request while it arrives.
 struct Exchange {
   HttpRequest request;
-  SteadyClock::time_point began = SteadyClock::now();
   std::size_t received = 0;
   bool headers_seen = false;
   bool running = false;  // counted in State::running
 };
 
-std::optional<uid_t> peer_uid(MHD_Connection* connection) {
+int descriptor(MHD_Connection* connection) {
   const auto* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-  if (info == nullptr) return std::nullopt;
+  return info == nullptr ? -1 : info->connect_fd;
+}
+
+std::optional<uid_t> peer_uid(MHD_Connection* connection) {
+  const int fd = descriptor(connection);
   int family = 0;
   socklen_t size = sizeof family;
-  if (getsockopt(info->connect_fd, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0 || family != AF_UNIX)
-    return std::nullopt;
+  if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0 || family != AF_UNIX) return std::nullopt;
   ucred peer{};
   size = sizeof peer;
-  if (getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
   return peer.uid;
 }
 
@@ -65,6 +66,39 @@ std::uint64_t announced_size(const HttpRequest& request) {
   std::uint64_t size = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
   return error == std::errc() && end == text.data() + text.size() ? size : UINT64_MAX;
+}
+
+bool is_token(std::string_view name) {  // RFC 9110, 5.6.2
+  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
+  return !name.empty() && std::all_of(name.begin(), name.end(), [kMarks](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           kMarks.find(c) != std::string_view::npos;
+  });
+}
+
+// Whether there is one way alone to tell where the request ends and what its headers are (RFC 9112, 6.3 and 11.2). What
+// the library takes beyond that is how one request is smuggled in another.
+bool is_clear(const HttpRequest& request) {
+  const auto lengths = request.header_count("content-length"), codings = request.header_count("transfer-encoding");
+  if (lengths + codings > 1 || request.headers.size() > kHeadersMax) return false;
+  const auto coding = request.header("transfer-encoding");
+  if (coding && !equal_ignoring_case(*coding, "chunked")) return false;
+  const auto length = request.header("content-length");
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (length && (length->empty() || !std::all_of(length->begin(), length->end(), digit))) return false;
+  const auto fits = [](const HttpHeader& header) {
+    return is_token(header.name) && std::none_of(header.value.begin(), header.value.end(),
+                                                 [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
+  };
+  return std::all_of(request.headers.begin(), request.headers.end(), fits);
+}
+
+HttpResponse unclear() {
+  return {400,
+          {{"Content-Type", "text/plain"}},
+          "The headers are not clear: at most " + std::to_string(kHeadersMax) +
+              ", names without blanks, values without control characters, one Content-Length or one "
+              "Transfer-Encoding: chunked.\n"};
 }
 
 // Whether to answer before the body has come: it is too large, and its sender waits to be told, or will not end soon.
@@ -102,9 +136,16 @@ MHD_Result send(MHD_Connection* connection, HttpResponse response, Connection th
 }  // namespace
 
 struct HttpServer::State {
-  Handler handler;
-  Log log;
-  Patience patience;
+  State(Handler served_by, Log logged_to, Patience given)
+      : handler(std::move(served_by)),
+        log(std::move(logged_to)),
+        patience(given),
+        connections(kConnectionPlaces, std::chrono::seconds(given.request_seconds), given.grace) {}
+
+  const Handler handler;
+  const Log log;
+  const Patience patience;
+  Connections connections;
   MHD_Daemon* daemon = nullptr;
 
   std::mutex mutex;  // guards running and stopping
@@ -122,6 +163,7 @@ struct HttpServer::State {
   static MHD_Result on_request(void* cls, MHD_Connection* connection, const char* url, const char* method,
                                const char* version, const char* data, std::size_t* size, void** context);
   static void on_completed(void* cls, MHD_Connection* connection, void** context, MHD_RequestTerminationCode how);
+  static void on_connection(void* cls, MHD_Connection* connection, void** context, MHD_ConnectionNotificationCode what);
 };
 
 bool HttpServer::State::enter(Exchange& exchange) {
@@ -143,7 +185,9 @@ MHD_Result HttpServer::State::answer(MHD_Connection* connection, Exchange& excha
   if (!enter(exchange)) return send(connection, {503, {}, "stopping\n"}, Connection::kClose);
   // The handler's own time does not count as an idle connection. Setting it again restarts the count.
   MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 0U);
+  connections.served(descriptor(connection));
   auto response = handler(exchange.request);
+  connections.awaited(descriptor(connection));
   MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, patience.idle_seconds);
   const bool whole = exchange.request.body_state == HttpRequest::Body::kWhole;
   return send(connection, std::move(response), whole ? Connection::kKeep : Connection::kClose);
@@ -155,6 +199,7 @@ MHD_Result HttpServer::State::begin(MHD_Connection* connection, const char* meth
   request.method = method;
   request.peer_uid = peer_uid(connection);
   MHD_get_connection_values_n(connection, MHD_HEADER_KIND, collect_header, &request.headers);
+  if (!is_clear(request)) return send(connection, unclear(), Connection::kClose);
   if (!refused_unseen(request)) return MHD_YES;
   request.body_state = HttpRequest::Body::kTooLarge;
   return answer(connection, exchange);
@@ -165,7 +210,6 @@ MHD_Result HttpServer::State::receive(MHD_Connection* connection, const char* me
   auto& request = exchange.request;
   if (!exchange.headers_seen) return begin(connection, method, exchange);
   if (*size == 0) return answer(connection, exchange);
-  if (SteadyClock::now() - exchange.began > std::chrono::seconds(patience.request_seconds)) return MHD_NO;
 
   exchange.received += *size;
   if (exchange.received > kBodyDrainedMax) return MHD_NO;
@@ -190,10 +234,22 @@ MHD_Result HttpServer::State::on_request(void* cls, MHD_Connection* connection, 
   }
 }
 
-void HttpServer::State::on_completed(void* cls, MHD_Connection*, void** context, MHD_RequestTerminationCode) {
+void HttpServer::State::on_completed(void* cls, MHD_Connection* connection, void** context,
+                                     MHD_RequestTerminationCode) {
+  auto& state = *static_cast<State*>(cls);
   std::unique_ptr<Exchange> exchange(static_cast<Exchange*>(*context));
   *context = nullptr;
-  if (exchange != nullptr) static_cast<State*>(cls)->leave(*exchange);
+  state.connections.awaited(descriptor(connection));
+  if (exchange != nullptr) state.leave(*exchange);
+}
+
+void HttpServer::State::on_connection(void* cls, MHD_Connection* connection, void**,
+                                      MHD_ConnectionNotificationCode what) {
+  auto& connections = static_cast<State*>(cls)->connections;
+  if (what == MHD_CONNECTION_NOTIFY_STARTED)
+    connections.opened(descriptor(connection));
+  else
+    connections.closed(descriptor(connection));
 }
 
 HttpServer::HttpServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -202,22 +258,21 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(int listening_fd, Handler 
   const int flags = fcntl(listening_fd, F_GETFL);
   if (flags < 0 || fcntl(listening_fd, F_SETFL, flags | O_NONBLOCK) != 0)
     return Error{Code::kIo, std::string("the admin socket is not usable: ") + std::strerror(errno)};
-  auto state = std::make_unique<State>();
-  state->handler = std::move(handler);
-  state->log = std::move(log);
-  state->patience = patience;
+  auto state = std::make_unique<State>(std::move(handler), std::move(log), patience);
+  constexpr unsigned limit = kListenerConnectionsMax;
   // A thread per connection: a request may wait for a disk or an external KMS, and must not hold up others.
   state->daemon =
       MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC, 0,
-                       nullptr, nullptr, State::on_request, state.get(),                     //
-                       MHD_OPTION_LISTEN_SOCKET, listening_fd,                               //
-                       MHD_OPTION_CONNECTION_LIMIT, static_cast<unsigned>(kConnectionsMax),  //
-                       MHD_OPTION_CONNECTION_TIMEOUT, patience.idle_seconds,                 //
-                       MHD_OPTION_CONNECTION_MEMORY_LIMIT, kHeaderSizeMax,                   //
-                       MHD_OPTION_STRICT_FOR_CLIENT, 1,                                      //
-                       MHD_OPTION_URI_LOG_CALLBACK, begin_exchange, nullptr,                 //
-                       MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, nullptr,                 //
-                       MHD_OPTION_NOTIFY_COMPLETED, State::on_completed, state.get(),        //
+                       nullptr, nullptr, State::on_request, state.get(),                 //
+                       MHD_OPTION_LISTEN_SOCKET, listening_fd,                           //
+                       MHD_OPTION_CONNECTION_LIMIT, limit,                               //
+                       MHD_OPTION_CONNECTION_TIMEOUT, patience.idle_seconds,             //
+                       MHD_OPTION_CONNECTION_MEMORY_LIMIT, kHeaderSizeMax,               //
+                       MHD_OPTION_STRICT_FOR_CLIENT, 1,                                  //
+                       MHD_OPTION_URI_LOG_CALLBACK, begin_exchange, nullptr,             //
+                       MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, nullptr,             //
+                       MHD_OPTION_NOTIFY_COMPLETED, State::on_completed, state.get(),    //
+                       MHD_OPTION_NOTIFY_CONNECTION, State::on_connection, state.get(),  //
                        MHD_OPTION_END);
   if (state->daemon == nullptr) return Error{Code::kIo, "the HTTP server did not start on the admin socket"};
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
@@ -233,6 +288,7 @@ void HttpServer::stop() {
     if (!state_->idle.wait_for(lock, std::chrono::seconds(kStopSeconds), done))
       state_->log(LogLevel::kWarning, "admin: stopped with requests under way");
   }
+  state_->connections.stop();
   MHD_stop_daemon(state_->daemon);
   state_->daemon = nullptr;
 }

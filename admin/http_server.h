@@ -1,17 +1,19 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 
 #include "admin/http.h"
-#include "base/limits.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/server_limits.h"
 
 namespace coffer {
 
 // HTTP/1.1 on one listening socket, Unix or TCP. Requests arrive whole at the handler, or not at all: a body shorter
-// than its Content-Length closes the connection (PBE-53). Sizes, times and connections are bounded by base/limits.h.
+// than its Content-Length closes the connection (PBE-53). Sizes, times and connections are bounded by
+// base/server_limits.h.
 class HttpServer {
  public:
   // Called from many threads at once, must not throw.
@@ -21,6 +23,7 @@ class HttpServer {
   struct Patience {
     unsigned idle_seconds = kConnectionSeconds;
     std::int64_t request_seconds = kRequestSeconds;
+    std::chrono::milliseconds grace{kConnectionGraceMs};
   };
   // Borrows the descriptor, which is bound and listening: close it after stop().
   static Result<std::unique_ptr<HttpServer>> start(int listening_fd, Handler handler, Log log, Patience patience);

@@ -8,6 +8,7 @@
 #include "admin/xml_reader.h"
 #include "base/encoding.h"
 #include "base/limits.h"
+#include "base/server_limits.h"
 
 namespace coffer {
 namespace {
@@ -108,8 +109,8 @@ bool names_alias(std::string_view key) { return key.starts_with("alias/") || key
 
 // A directory bucket's two elements, as the one pair of each zone type.
 std::optional<std::string> read_zone(pugi::xml_node location, pugi::xml_node bucket) {
-  const auto texts = [](pugi::xml_node node, std::string_view first, std::string_view second)
-      -> std::optional<std::pair<std::string, std::string>> {
+  const auto texts = [](pugi::xml_node node, std::string_view first,
+                        std::string_view second) -> std::optional<std::pair<std::string, std::string>> {
     const auto parts = xml_children(node, {first, second});
     if (!parts || parts->size() != 2) return std::nullopt;
     auto a = xml_text(node.child(std::string(first).c_str())), b = xml_text(node.child(std::string(second).c_str()));
@@ -151,6 +152,9 @@ void append_element(std::string& out, std::string_view name, std::string_view te
   append_escaped(out, is_xml_text(text) ? std::string(text) : ascii_or_replaced(text));
   out.append("</").append(name).append(">");
 }
+
+// Whoever sent much is not sent much back.
+std::string_view shown(std::string_view text) { return text.substr(0, kErrorTextMax); }
 
 // S3 names owners by 64 hex digits; here they follow from the account.
 std::string canonical_user_id(const AccountId& account) {
@@ -283,8 +287,8 @@ std::string error_document(const S3Error& error, std::string_view request_id, st
   std::string out(kDeclaration);
   out += "<Error>";
   append_element(out, "Code", error.code);
-  append_element(out, "Message", error.message);
-  for (const auto& [name, text] : error.extras) append_element(out, name, text);
+  append_element(out, "Message", shown(error.message));
+  for (const auto& [name, text] : error.extras) append_element(out, name, shown(text));
   append_element(out, "RequestId", request_id);
   append_element(out, "HostId", host_id);
   return out + "</Error>";

@@ -196,12 +196,137 @@ TEST(HttpServer, ClosesConnectionsThatSayNothingMore) {
   EXPECT_TRUE(server.requests().empty());
 }
 
-TEST(HttpServer, ClosesABodyThatDripsForTooLong) {
-  RecordingServer server({kConnectionSeconds, -1});  // any request has been coming for too long
-  RawClient client(server.path());
-  ASSERT_TRUE(client.send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\na"));
-  EXPECT_TRUE(client.ended());
+// Sends the text, then one byte after another until the server has had enough, and answers after how many.
+int drip(RawClient& client, std::string_view text) {
+  client.send(text);
+  int sent = 0;
+  while (sent < 10'000 && client.send("1")) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    ++sent;
+  }
+  return sent;
+}
+
+TEST(HttpServer, ClosesARequestThatDripsForTooLongWhateverPartOfIt) {
+  RecordingServer server({kConnectionSeconds, 1});
+  for (const std::string_view text :
+       {"G", "GET /", "GET / HTTP/1.1\r\nHost: h\r\nX-Slow: ", "GET / HTTP/1.1\r\nHost: h\r\nX",
+        "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 60000\r\n\r\n",
+        "PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4000\r\n"}) {
+    RawClient client(server.path());
+    EXPECT_LT(drip(client, text), 10'000) << text;
+  }
   EXPECT_TRUE(server.requests().empty());
+}
+
+TEST(HttpServer, ClosesAConnectionWhoseAnswerIsNotTaken) {
+  ListeningSocket socket;
+  std::atomic<int> answered = 0;
+  auto server = *HttpServer::start(socket.fd(),
+                                   [&](const HttpRequest&) {
+                                     ++answered;
+                                     return HttpResponse{200, {}, std::string(4 << 20, 'x')};
+                                   },
+                                   log_nowhere(), {kConnectionSeconds, 1});
+  RawClient client(socket.path());
+  ASSERT_TRUE(client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+  for (int i = 0; i < 600; ++i) {  // 3 s; one byte now and then is not enough
+    EXPECT_TRUE(client.receive_one());
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_LT(client.read_response().body.size(), std::size_t{4 << 20});  // what was under way, and then the end
+  EXPECT_EQ(answered, 1);
+}
+
+TEST(HttpServer, TakesItsTimeForAnAnswer) {
+  ListeningSocket socket;
+  auto server = *HttpServer::start(socket.fd(),
+                                   [&](const HttpRequest&) {
+                                     std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+                                     return HttpResponse{200, {}, "late"};
+                                   },
+                                   log_nowhere(), {1, 1});
+  RawClient client(socket.path());
+  ASSERT_TRUE(client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+  EXPECT_EQ(client.read_response().body, "late");
+}
+
+TEST(HttpServer, SilentConnectionsKeepNobodyOut) {
+  RecordingServer server({kConnectionSeconds, kRequestSeconds, std::chrono::milliseconds(100)});
+  std::vector<std::unique_ptr<RawClient>> silent;
+  for (std::size_t i = 0; i < 3 * kListenerConnectionsMax; ++i) {
+    silent.push_back(std::make_unique<RawClient>(server.path()));
+    silent.back()->send(i % 2 == 0 ? "" : "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n");
+    if (i % 100 != 0) continue;
+    RawClient client(server.path());
+    ASSERT_TRUE(client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+    EXPECT_EQ(client.read_response().status, 200) << i;
+  }
+  EXPECT_TRUE(silent[0]->ended());
+  EXPECT_TRUE(silent[1]->ended());
+}
+
+TEST(HttpServer, WhoIsServedIsNotEndedToMakeRoom) {
+  ListeningSocket socket;
+  std::promise<void> entered, release;
+  auto released = release.get_future().share();
+  std::atomic<int> calls = 0;
+  auto server =
+      *HttpServer::start(socket.fd(),
+                         [&](const HttpRequest&) {
+                           if (++calls == 1) {
+                             entered.set_value();
+                             released.wait();
+                           }
+                           return HttpResponse{200, {}, "done"};
+                         },
+                         log_nowhere(), {kConnectionSeconds, kRequestSeconds, std::chrono::milliseconds(100)});
+  RawClient first(socket.path());
+  ASSERT_TRUE(first.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+  entered.get_future().wait();
+  std::vector<std::unique_ptr<RawClient>> silent;
+  for (std::size_t i = 0; i < 2 * kListenerConnectionsMax; ++i)
+    silent.push_back(std::make_unique<RawClient>(socket.path()));
+  RawClient last(socket.path());
+  ASSERT_TRUE(last.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+  EXPECT_EQ(last.read_response().status, 200);
+  EXPECT_TRUE(silent[0]->ended());
+  release.set_value();
+  EXPECT_EQ(first.read_response().body, "done");
+}
+
+// Requests that another reader of HTTP would end elsewhere: nobody gets their bodies, and what follows is no request.
+TEST(HttpServer, RequestsThatCanBeReadInTwoWaysAreRefusedAndTheirConnectionClosed) {
+  const std::string smuggled = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n";
+  std::string many;
+  for (std::size_t i = 0; i < kHeadersMax; ++i) many += "a: b\r\n";
+  for (const std::string& headers : {
+           std::string("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"),
+           std::string("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n"),
+           std::string("Content-Length: 0\r\nContent-Length: 37\r\n"),
+           std::string("Content-Length: 0\r\nContent-Length: 0\r\n"),
+           std::string("Content-Length: 0, 37\r\n"),
+           std::string("Content-Length: +0\r\n"),
+           std::string("Content-Length: 0x25\r\n"),
+           std::string("Content-Length : 37\r\n"),
+           std::string("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+           std::string("Transfer-Encoding: identity\r\n"),
+           std::string("Transfer-Encoding: gzip, chunked\r\n"),
+           std::string("Transfer-Encoding: xchunked\r\n"),
+           std::string("Transfer-Encoding : chunked\r\n"),
+           std::string("Transfer-Encoding:\x0b chunked\r\n"),
+           std::string("X: a\rTransfer-Encoding: chunked\r\n"),
+           many,
+       }) {
+    RecordingServer server;
+    RawClient client(server.path());
+    client.send("PUT / HTTP/1.1\r\nHost: h\r\n" + headers + "\r\n0\r\n\r\n" + smuggled);
+    client.finish_sending();
+    HttpResponse response;
+    while ((response = client.read_response()).status != 0) EXPECT_EQ(response.status, 400) << headers;
+    EXPECT_TRUE(client.ended()) << headers;
+    EXPECT_TRUE(server.requests().empty()) << headers;
+  }
 }
 
 TEST(HttpServer, StopLetsTheRequestUnderWayFinishAndTakesNoOther) {

@@ -95,6 +95,12 @@ class RawClient {
   }
   // Whether the server ends the connection, without another byte.
   bool ended() { return buffer_.empty() && !receive() && !timed_out_; }
+  bool receive_one() {  // a byte, and throws it away
+    char byte;
+    const auto got = recv(fd_, &byte, 1, 0);
+    timed_out_ = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    return got > 0;
+  }
 
  private:
   void limit_waiting() {

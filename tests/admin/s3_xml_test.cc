@@ -6,6 +6,7 @@
 #include <random>
 
 #include "base/limits.h"
+#include "base/server_limits.h"
 
 namespace coffer {
 namespace {
@@ -225,6 +226,14 @@ TEST(S3Xml, DamagedDocumentsAreReadAsARuleOrNotAtAll) {
       ASSERT_EQ(std::get<SseRule>(again), *read) << body;
     }
   }
+}
+
+TEST(S3Xml, AnErrorDocumentRepeatsNoMoreThanALimit) {
+  const std::string much(100'000, '"');
+  const auto document =
+      error_document({400, "InvalidArgument", much, {{"ArgumentValue", much}, {"Other", much}}}, "id", "host");
+  EXPECT_LT(document.size(), 3 * 6 * kErrorTextMax + 1024);
+  EXPECT_NE(document.find("<RequestId>id</RequestId>"), std::string::npos);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "admin/digest.h"
 #include "admin/timestamps.h"
 #include "base/encoding.h"
+#include "base/server_limits.h"
 #include "tests/admin/fake_controls.h"
 
 namespace coffer {
@@ -443,6 +444,34 @@ TEST(SigV4, RefusesMalformedAuthorizationHeaders) {  // AUTH-10
     const auto verified = verify_signature(request, kS3Scope, credentials, kExampleTime);
     ASSERT_NE(failure_of(verified), nullptr) << rest.substr(0, 100);
     EXPECT_EQ(failure_of(verified)->answer.code, "AuthorizationHeaderMalformed") << rest.substr(0, 100);
+  }
+}
+
+// Else the text that is signed, and the refusal that shows it, would be a thousand times what was sent.
+TEST(SigV4, SignedHeadersAreNamedOnceAndAreNotMoreThanARequestHas) {
+  const FakeCredentials credentials(kOwner);
+  std::string many = "host;x-amz-content-sha256;x-amz-date";
+  for (std::size_t i = 0; i < kHeadersMax; ++i) many += ";a" + std::to_string(i);
+  for (const std::string& names : {std::string("host;host;x-amz-content-sha256;x-amz-date"),
+                                   std::string("host;x-amz-content-sha256;host;x-amz-date"), many}) {
+    auto request = request_of(published_examples()[2]);
+    set_header(request, "Authorization",
+               "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, SignedHeaders=" +
+                   names + ", Signature=00");
+    const auto verified = verify_signature(request, kS3Scope, credentials, kExampleTime);
+    ASSERT_NE(failure_of(verified), nullptr) << names;
+    EXPECT_EQ(failure_of(verified)->answer.code, "AuthorizationHeaderMalformed") << names;
+
+    HttpRequest presigned{
+        "GET",
+        "/?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2F"
+        "s3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=9&X-Amz-Signature=00&"
+        "X-Amz-SignedHeaders=" +
+            names,
+        {{"Host", "h"}}};
+    const auto refused = verify_signature(presigned, kS3Scope, credentials, kExampleTime);
+    ASSERT_NE(failure_of(refused), nullptr) << names;
+    EXPECT_EQ(failure_of(refused)->answer.code, "AuthorizationQueryParametersError") << names;
   }
 }
 
