@@ -131,6 +131,13 @@ def kms_calls(run):
                  [[names[name], *rest] for name, *rest in rows])
 
 
+def wire(run):
+    cells = lambda by: [cell for each in by.values()
+                        for cell in (f"{each['calls_per_second']:,.0f}", f"{each['p50_us']:,.0f}", f"{each['p99_us']:,.0f}")]
+    head = [f"{connections}: {what}" for connections in next(iter(run.values())) for what in ("calls/s", "p50 us", "p99 us")]
+    return table(["by connections", *head], [[name, *cells(by)] for name, by in run.items()])
+
+
 def main():
     folder, out = sys.argv[1:3]
     text = [f"# Results\n\n{datetime.date.today()}, commit {git_commit()}, {machine()}. Made by `bench/run`; ratios count, "
@@ -141,7 +148,8 @@ def main():
             text.append(f"## Side by side, {what}\n\n![ratios]({place}.svg)\n\n{run['rounds']} rounds, scale {run['scale']}. More is better.\n\n"
                         + comparison(run))
     for name, title, show in (("real-work", "Real work (less is better)", real_work), ("latency", "Latency beside a stream", latency),
-                              ("scale", "Scale", scale), ("kms-calls", "What a Bucket Key saves", kms_calls)):
+                              ("scale", "Scale", scale), ("kms-calls", "What a Bucket Key saves", kms_calls),
+                              ("wire", "The admin socket: configuration and KMS calls", wire)):
         if run := load(folder, name):
             text.append(f"## {title}\n\n{show(run)}")
     for name in ("aead", "values", "store"):
