@@ -2,7 +2,7 @@
 # The parts of ./check --long. Sourced by ./check, whose run_tests, step and note they use; ./build is there. Each part is a function
 # part_NAME that installs what it needs besides; any other name is a test of meson's, run at its long sizes.
 
-all_parts=(units mount tsan ubsan clang pjdfstest fsx)
+all_parts=(units mount tsan ubsan clang fuzz pjdfstest fsx)
 
 part_units() { run_tests 'unit tests with more seeds' build --setup long --no-suite mount; }
 
@@ -31,6 +31,28 @@ part_clang() {
   run_tests 'mount tests, built with clang' build-clang --suite mount || failed=1
   return $failed
 }
+
+# Every target of tests/fuzz looks for what breaks its claims, COFFER_FUZZ_SECONDS each. What it finds is kept in build-fuzz/found;
+# minimised, it becomes a file of tests/fuzz/corpus.
+part_fuzz() {
+  local seconds=${COFFER_FUZZ_SECONDS:-600} failed=0 program target log
+  install_packages clang libclang-rt-14-dev
+  step 'configure for fuzzing' env CXX=clang++ meson setup --reconfigure build-fuzz "${fuzz_options[@]}" ||
+    step 'configure for fuzzing afresh' env CXX=clang++ meson setup --wipe build-fuzz "${fuzz_options[@]}" || return 1
+  step 'build for fuzzing' ninja -C build-fuzz campaigns || return 1
+  for program in build-fuzz/tests/fuzz/*_campaign; do
+    target=$(basename "$program" _campaign)
+    mkdir -p "build-fuzz/found/$target"
+    log=$logs/fuzz-$target-$seconds-s.log
+    step "fuzz $target $seconds s" "$program" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=70000 -len_control=200 \
+      -print_final_stats=1 -artifact_prefix="build-fuzz/found/$target/" "build-fuzz/found/$target" "tests/fuzz/corpus/$target" || failed=1
+    note "      $(awk '/^stat::number_of_executed_units/ { runs = $2 } / cov: / { for (i = 1; i < NF; i++) if ($i == "cov:") edges = $(i + 1) }
+      END { printf "%d inputs, %d edges", runs, edges }' "$log")"
+  done
+  return $failed
+}
+fuzz_options=(-Dfuzz=enabled -Ddebug=false -Doptimization=1 '-Dcpp_args=["-g1","-fsanitize=fuzzer-no-link"]' -Db_sanitize=address,undefined
+  -Db_lundef=false)
 
 # outside NAME WHERE: other people's tests, from where an environment variable says; without it there is nothing to run.
 outside() {
