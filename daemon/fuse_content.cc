@@ -118,9 +118,11 @@ void copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_offset, fuse_fi
     fuse_reply_err(req, EINVAL);
     return;
   }
+  FuseShell::State& state = state_of(req);
+  if (fuse_req_ctx(req)->uid != 0) state.drop_privileges(to);  // as of fallocate
   const Result<std::uint64_t> copied =
-      state_of(req).store.copy_range(from, static_cast<std::uint64_t>(from_offset), to,
-                                     static_cast<std::uint64_t>(to_offset), std::min(size, kCopyRangeMax));
+      state.store.copy_range(from, static_cast<std::uint64_t>(from_offset), to, static_cast<std::uint64_t>(to_offset),
+                             std::min(size, kCopyRangeMax));
   if (!copied.ok()) return reply_error(req, copied.error());
   fuse_reply_write(req, *copied);
 }

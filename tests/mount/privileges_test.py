@@ -1,13 +1,15 @@
 """Set-user-id, set-group-id and file capabilities: who loses them when; and what sticky and set-group-id directories do."""
 
+import ctypes
 import errno
 import os
 import stat
 import struct
 
-from mounted import SharedMountTest, as_user, main, write_file
+from mounted import SharedMountTest, as_user, checked, libc, main, write_file
 
 USER, OTHER, GROUP = 1001, 1002, 3003
+KEEP_SIZE, PUNCH = 1, 2
 CAPABILITY = struct.pack("<5I", 0x2000001, 1 << 10, 0, 0, 0)
 
 
@@ -54,6 +56,8 @@ class Privileges(SharedMountTest):
             "ftruncate": lambda: with_fd(lambda fd: os.ftruncate(fd, 3)),
             "O_TRUNC": lambda: os.close(os.open(path, os.O_WRONLY | os.O_TRUNC)),
             "fallocate": lambda: with_fd(lambda fd: os.posix_fallocate(fd, 0, 100)),
+            "punch": lambda: with_fd(lambda fd: checked(libc.fallocate(fd, PUNCH | KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(5)))),
+            "copy_file_range": lambda: with_fd(lambda fd: os.copy_file_range(fd, fd, 2, 0, 5) and None),
         }
 
     def test_every_change_of_content_by_another_user_takes_them_away(self):
