@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "store/catalog_copy.h"
 #include "store/chunk_map.h"
+#include "store/data_folders.h"
 #include "store/file_header.h"
 #include "store/sealed_log.h"
 #include "store/sealed_pages.h"
@@ -68,9 +69,9 @@ Result<std::vector<std::string>> names_in(Disk& disk, std::string_view folder) {
 // The greatest number of a data file there is.
 Result<std::uint64_t> keep_unnamed_files(Catalog& catalog, Disk& disk) {
   std::uint64_t greatest = 0;
-  COFFER_ASSIGN(const auto folders, names_in(disk, "objects"));
-  for (const auto& folder : folders) {
-    COFFER_ASSIGN(const auto names, names_in(disk, "objects/" + folder));
+  for (std::uint64_t number = 0; number < kDataFileFolders; ++number) {
+    const auto folder = data_file_folder(number);
+    COFFER_ASSIGN(const auto names, names_in(disk, folder));
     bool moved = false;
     for (const auto& name : names) {
       const auto file = parse_data_file(name);
@@ -78,11 +79,11 @@ Result<std::uint64_t> keep_unnamed_files(Catalog& catalog, Disk& disk) {
       greatest = std::max(greatest, *file);
       COFFER_ASSIGN(const bool named, catalog.names_data_file(*file));
       if (named) continue;
-      const auto path = "objects/" + folder + "/" + name;
+      const auto path = folder + "/" + name;
       COFFER_TRY(disk.rename(path, with(path, kLostSuffix)));
       moved = true;
     }
-    if (moved) COFFER_TRY(disk.sync_folder("objects/" + folder));
+    if (moved) COFFER_TRY(disk.sync_folder(folder));
   }
   return greatest;
 }
@@ -180,13 +181,13 @@ Status finish_restoring(Disk& disk) {
 Result<std::vector<LostFile>> list_lost(Disk& disk, const KeySchedule& keys, const AeadSuite& suite) {
   const FileHeaders headers(keys, suite);
   std::vector<LostFile> lost;
-  COFFER_ASSIGN(const auto folders, names_in(disk, "objects"));
-  for (const auto& folder : folders) {
-    COFFER_ASSIGN(const auto names, names_in(disk, "objects/" + folder));
+  for (std::uint64_t part = 0; part < kDataFileFolders; ++part) {
+    const auto folder = data_file_folder(part);
+    COFFER_ASSIGN(const auto names, names_in(disk, folder));
     for (const auto& name : names) {
       const auto number = lost_number(name);
       if (!number) continue;
-      COFFER_ASSIGN(auto found, read_lost(disk, headers, "objects/" + folder + "/" + name, *number));
+      COFFER_ASSIGN(auto found, read_lost(disk, headers, folder + "/" + name, *number));
       lost.push_back(std::move(found));
     }
   }

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "store/catalog_copy.h"
 #include "store/chunk_map.h"
+#include "store/data_folders.h"
 #include "store/file_header.h"
 #include "store/object_check.h"
 #include "store/quarantine.h"
@@ -12,7 +13,6 @@
 namespace coffer {
 namespace {
 
-constexpr int kObjectFolders = 256;
 constexpr int kFsckMendPasses = 64;  // a repair uncovers the next one level further down
 
 class Check {
@@ -302,9 +302,10 @@ class Check {
   }
 
   Status data_files() {
-    for (int number = 0; number < kObjectFolders; ++number) {
-      const auto folder = data_file_folder(static_cast<std::uint64_t>(number));
+    for (std::uint64_t number = 0; number < kDataFileFolders; ++number) {
+      const auto folder = data_file_folder(number);
       auto names = disk_.list(folder);
+      if (!names && names.code() == Code::kNotFound) continue;  // objects of it are named; the next mount makes it
       if (!names) {
         damage(folder, "cannot be read: " + names.error().message);
         continue;
@@ -324,8 +325,9 @@ class Check {
     COFFER_TRY(status_of(named));
     ++(*named ? report_.data_files : report_.orphans);
     if (*named || !file || !repairs_) return {};
-    COFFER_TRY(disk_.remove(folder + "/" + name));
-    ++report_.orphans_removed;
+    const auto removed = disk_.remove(folder + "/" + name);
+    if (!removed && removed.code() != Code::kIsDirectory) return removed;
+    if (removed) ++report_.orphans_removed;
     return {};
   }
 

@@ -152,8 +152,11 @@ class RealDisk final : public Disk {
   }
 
   Status remove(std::string_view name) override {
-    if (::unlinkat(folder_.get(), std::string(name).c_str(), 0) != 0) return errno_error("removing", name);
-    return {};
+    if (::unlinkat(folder_.get(), std::string(name).c_str(), 0) == 0) return {};
+    const bool is_folder = errno == EISDIR;
+    auto error = errno_error("removing", name);
+    if (is_folder) error.code = Code::kIsDirectory;
+    return error;
   }
 
   Status rename(std::string_view from, std::string_view to) override {

@@ -6,13 +6,13 @@
 #include "base/wire.h"
 #include "store/catalog_copy.h"
 #include "store/catalog_repair.h"
+#include "store/data_folders.h"
 #include "store/quarantine.h"
 
 namespace coffer {
 namespace {
 
 constexpr std::uint8_t kPlaceVersion = 1;
-constexpr unsigned kObjectFolders = 256;
 constexpr std::size_t kRowsPerPiece = 2;  // 4 MiB
 
 bool is_bad(Code code) { return is_damage(code) || code == Code::kIo; }
@@ -484,7 +484,7 @@ Status Scrub::folder(unsigned number) {
     }));
   }
   folder_ = number + 1;
-  if (folder_ == kObjectFolders) phase_ = Phase::kHistory;
+  if (folder_ == kDataFileFolders) phase_ = Phase::kHistory;
   std::lock_guard lock(mutex_);
   report_.data_files += named;
   report_.orphans += unnamed.size() + strangers;

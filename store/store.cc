@@ -5,6 +5,7 @@
 
 #include "base/encoding.h"
 #include "store/catalog_repair.h"
+#include "store/data_folders.h"
 #include "store/store_state.h"
 
 // Opening a store, what is left over from before, and the small verbs.
@@ -22,6 +23,17 @@ constexpr std::uint64_t kReservePartKept = 8;
 
 // What writers leave free for overwriting and deleting: less where the disk is small.
 std::uint64_t reserve_of(const Disk::Space& space) { return std::min(kSpaceReserve, space.total / 8); }
+
+// Some programs that copy folders leave out the empty ones.
+Result<std::vector<std::string>> list_or_make(Disk& disk, const std::string& folder) {
+  auto names = disk.list(folder);
+  if (names || names.code() != Code::kNotFound) return names;
+  COFFER_TRY(disk.make_folder("objects"));
+  COFFER_TRY(disk.make_folder(folder));
+  COFFER_TRY(disk.sync_folder("objects"));
+  COFFER_TRY(disk.sync_folder(""));
+  return std::vector<std::string>();
+}
 
 }  // namespace
 
@@ -87,11 +99,8 @@ Status Store::State::sweep_files() {
     for (const auto file : waiting)
       if (!fresh.contains(file)) garbage_ready.push_back(file);
   }
-  auto folders = disk.list("objects");
-  if (!folders && folders.code() == Code::kNotFound) return {};
-  if (!folders) return std::move(folders).error();
-  for (const auto& folder : *folders) {
-    COFFER_ASSIGN(const auto names, disk.list("objects/" + folder));
+  for (std::uint64_t number = 0; number < kDataFileFolders; ++number) {
+    COFFER_ASSIGN(const auto names, list_or_make(disk, data_file_folder(number)));
     for (const auto& name : names) {
       const auto file = parse_data_file(name);
       if (!file) continue;
@@ -100,7 +109,8 @@ Status Store::State::sweep_files() {
         COFFER_ASSIGN(const bool named, catalog.names_data_file(*file));
         if (named) continue;
       }
-      COFFER_TRY(files.remove(*file));
+      // A folder of such a name is nobody's, and no reason not to mount.
+      if (auto removed = files.remove(*file); !removed && removed.code() != Code::kIsDirectory) return removed;
     }
   }
   return {};

@@ -16,6 +16,8 @@
 #include "base/encoding.h"
 #include "base/limits.h"
 #include "store/catalog.h"
+#include "store/chunk_map.h"
+#include "store/data_folders.h"
 #include "store/key_slots.h"
 
 namespace coffer {
@@ -24,7 +26,6 @@ namespace {
 constexpr const char* kKeySlots = "keyslots.json";
 constexpr const char* kKeySlotsNew = "keyslots.json.new";
 constexpr const char* kObjects = "objects";
-constexpr int kObjectFolders = 256;
 constexpr auto kLockPoll = std::chrono::milliseconds(20);
 
 // Everything create() can have made, but for the folders in objects/.
@@ -37,11 +38,6 @@ Error failure(std::string_view doing, const std::string& path) {
 
 Error no_store(const std::string& path) {
   return {Code::kNoStore, path + " is no Coffer store: make one with coffer init " + path};
-}
-
-std::string object_folder(int number) {
-  auto byte = static_cast<std::uint8_t>(number);
-  return std::string(kObjects) + "/" + hex({&byte, 1});
 }
 
 Result<std::string> absolute(const std::string& path) {
@@ -75,7 +71,7 @@ Status fill(Disk& disk, const UnlockSecret& secret, const Realm& realm) {
   COFFER_ASSIGN(auto unlocked, UnlockSlots::create(suite, secret));
   const auto& [slots, keys] = unlocked;
   COFFER_TRY(disk.make_folder(kObjects));
-  for (int number = 0; number < kObjectFolders; ++number) COFFER_TRY(disk.make_folder(object_folder(number)));
+  for (std::uint64_t number = 0; number < kDataFileFolders; ++number) COFFER_TRY(disk.make_folder(data_file_folder(number)));
   {
     COFFER_ASSIGN(auto catalog, Catalog::create(disk, keys, suite, realm, current_boot_id()));
     std::lock_guard lock(catalog->mutex());
@@ -93,7 +89,8 @@ Status fill(Disk& disk, const UnlockSecret& secret, const Realm& realm) {
 // Only names that fill() makes: what somebody else put here meanwhile stays.
 void empty(int folder) {
   for (auto name : kFiles) unlinkat(folder, name, 0);
-  for (int number = 0; number < kObjectFolders; ++number) unlinkat(folder, object_folder(number).c_str(), AT_REMOVEDIR);
+  for (std::uint64_t number = 0; number < kDataFileFolders; ++number)
+    unlinkat(folder, data_file_folder(number).c_str(), AT_REMOVEDIR);
   unlinkat(folder, kObjects, AT_REMOVEDIR);
 }
 

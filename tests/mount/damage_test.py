@@ -71,6 +71,31 @@ class Refusals(MountTest):
             self.at.unmount()
         self.at.mount()
 
+    def test_what_is_not_ours_in_the_folder_of_data_files_and_folders_left_out_of_a_copy_hinder_nothing(self):
+        self.at.bucket("bucket")
+        write_file(self.at.path("bucket", "f"), content(1, 50_000))
+        self.at.unmount()
+        objects = os.path.join(self.at.store, "objects")
+        write_file(os.path.join(objects, ".DS_Store"), b"x")
+        write_file(os.path.join(objects, "00", "README"), b"x")
+        os.mkdir(os.path.join(objects, "02", "0000000000000f02"))
+        os.symlink("/etc/passwd", os.path.join(objects, "03", "0000000000000f03"))
+        for folder in os.listdir(objects):
+            if os.path.isdir(os.path.join(objects, folder)) and not os.listdir(os.path.join(objects, folder)):
+                os.rmdir(os.path.join(objects, folder))
+        self.assertIn("clean", coffer("fsck", self.at.store).stdout)
+        self.assertIn("clean", coffer("fsck", self.at.store, "--repair").stdout)
+        self.at.mount()
+        self.assertEqual(read_file(self.at.path("bucket", "f")), content(1, 50_000))
+        for i in range(300):  # more than there are folders
+            write_file(self.at.path("bucket", f"f{i}"), content(i, 9000))
+        self.at.cli("sync", self.at.dir)
+        self.at.remount()
+        for i in range(300):
+            self.assertEqual(read_file(self.at.path("bucket", f"f{i}")), content(i, 9000))
+        self.assertTrue(os.path.isfile("/etc/passwd"))
+        self.assertTrue(os.path.isfile(os.path.join(objects, "00", "README")))
+
     def test_a_missing_key_file_is_exit_4(self):
         self.at.unmount()
         key = os.path.join(self.at.store, "unlock.key")
