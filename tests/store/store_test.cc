@@ -528,6 +528,21 @@ TEST_F(StoreTest, BucketsAndRulesAreDurableWhenTheyAnswer) {
   EXPECT_EQ(store().find_bucket(*BucketName::parse("bucket")).code(), Code::kNoSuchBucket);
 }
 
+TEST_F(StoreTest, AFileHas65000NamesAtMost) {
+  const auto ino = create("f");
+  for (std::uint32_t names = 1; names < kLinksMax; ++names) {
+    ASSERT_TRUE(store().link(ino, bucket, "link-" + std::to_string(names)).ok());
+    store().forget(ino, 1);
+    if (names % 5000 == 0) {
+      ASSERT_TRUE(store().commit_soon().ok());
+    }
+  }
+  EXPECT_EQ(store().link(ino, bucket, "one more").code(), Code::kTooManyLinks);
+  EXPECT_EQ(store().get(ino)->nlink, 65000U);
+  ASSERT_TRUE(store().unlink(bucket, "link-17").ok());
+  EXPECT_TRUE(store().link(ino, bucket, "one more").ok());
+}
+
 TEST_F(StoreTest, FailedSyncPoisonsAndReadsGoOn) {
   const auto ino = create("f");
   const auto bytes = some_bytes(3 * kChunkSize, 1);
