@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "crypto/encryption_context.h"
+#include "crypto/external_kms.h"
 #include "crypto/local_kms_state.h"
 
 // Opening the KMS, and using its keys.
@@ -188,6 +189,8 @@ Result<WrappedDataKey> LocalKms::encrypt(std::string_view key, const Key& data_k
 Result<Key> LocalKms::decrypt(BytesView bytes, const EncryptionContext& context, const Principal& principal) {
   state_->count("Decrypt");
   COFFER_TRY(check_context(context));
+  if (ExternalKms::made(bytes))
+    return Error{Code::kKeyMissing, "the object's key is in a KMS elsewhere: mount the store with its --kms-endpoint"};
   COFFER_ASSIGN(const KmsBlob blob, parse_kms_blob(bytes));
   COFFER_ASSIGN(const State::Found found, state_->material_of(blob, "kms:Decrypt", principal));
   if (blob.sealed.size() != Key::kSize) return Error{Code::kInvalidCiphertext, ""};
