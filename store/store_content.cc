@@ -74,6 +74,8 @@ Status Store::State::ensure_cipher(OpenObject& object, const std::shared_ptr<con
   const bool may_pass = access == Access::kWrite && unlocked;
   if (!may_pass && held(envelope->kms_key_arn)) return key_held();
   if (unlocked) return {};
+  const KeyWait wait(envelope->algorithm);
+  COFFER_TRY(wait.begun());
   std::lock_guard key_lock(object.key_mutex);
   const auto open = [&](const KeptEnvelope& kept) { return kept.envelope == envelope && kept.aead; };
   {
@@ -85,6 +87,12 @@ Status Store::State::ensure_cipher(OpenObject& object, const std::shared_ptr<con
   if (held(envelope->kms_key_arn)) return key_held();
   object.unlocked(envelope, std::move(aead));
   return {};
+}
+
+Result<Keyring::Issued> Store::State::issue(const SseRule& rule, const Subject& subject) {
+  const KeyWait wait(rule.algorithm);
+  COFFER_TRY(wait.begun());
+  return keyring.issue(rule, subject, principal);
 }
 
 Result<std::uint64_t> Store::State::map_pages_locked(InodeNumber ino, const ContentRange& range) {
@@ -151,7 +159,7 @@ Status Store::State::reissue(const std::shared_ptr<OpenObject>& object) {
     COFFER_ASSIGN(const auto bucket, bucket_of(inodes.read(object->inode()).bucket));
     COFFER_ASSIGN(auto subject, subject_of(*object, generation + 1));
     subject.chunk_size = kChunkSize;
-    COFFER_ASSIGN(auto issued, keyring.issue(bucket.rule, subject, principal));
+    COFFER_ASSIGN(auto issued, issue(bucket.rule, subject));
     auto fresh = KeptEnvelope::issued(std::move(issued), bucket.rule_version);
 
     Gate::Pass pass(gate);

@@ -13,6 +13,7 @@
 #include "base/scrub_limits.h"
 #include "store/catalog_copy.h"
 #include "store/gate.h"
+#include "store/key_waits.h"
 #include "store/open_objects.h"
 #include "store/scrub.h"
 #include "store/store.h"
@@ -157,6 +158,7 @@ struct Store::State {
   Status ensure_key(OpenObject& object, Access access);
   Status ensure_cipher(OpenObject& object, const std::shared_ptr<const Envelope>& envelope, bool unlocked,
                        Access access);
+  Result<Keyring::Issued> issue(const SseRule& rule, const Subject& subject);  // for a caller of a verb, told as one who waits
   // Runs `change` inside the Gate with the object locked; again after a durable commit where it asks for one.
   // It changes no map row outside of `range`.
   Status change_content(const std::shared_ptr<OpenObject>& object, const ContentRange& range,

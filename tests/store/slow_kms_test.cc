@@ -5,6 +5,7 @@
 #include <future>
 #include <optional>
 
+#include "store/key_waits.h"
 #include "tests/store/store_rig.h"
 
 // While a KMS thinks about the key of one object, everything else goes on: no lock but that object's own is held across
@@ -205,6 +206,52 @@ TEST_F(SlowKms, StallsNobodyWhileAnObjectIsWrappedAnew) {
   ASSERT_TRUE(store().put_rule(waiting_, under(other_key_)).ok());
   ASSERT_TRUE(store().queue_reseal(waiting_, "cold").ok());
   expect_no_stall([&] { return status_of(store().reseal_step()); });
+}
+
+// Counts waits, and refuses them when it is told to.
+struct CountedWaits final : KeyWaits {
+  CountedWaits() { tell_of_this_thread(this); }
+  ~CountedWaits() override { tell_of_this_thread(nullptr); }
+  Status begin() override {
+    if (refuses) return Error{Code::kKmsAway, "too many wait"};
+    ++begun;
+    return {};
+  }
+  void end() override { ++ended; }
+  int begun = 0, ended = 0;
+  bool refuses = false;
+};
+
+TEST_F(SlowKms, IsToldOfBeforeAThreadWaitsForIt) {
+  const auto cold = find(waiting_, "cold"), cached = find(waiting_, "cached"), plain = find(waiting_, "plain");
+  const auto root = root_of(waiting_);
+  CountedWaits waits;
+  rig_.kms_calls().wait_at(1, [&] { EXPECT_EQ(waits.begun - waits.ended, 1); });
+  ASSERT_TRUE(store().open_object(cold, /*truncate=*/false).ok());
+  EXPECT_EQ(waits.begun, 1);
+  rig_.kms_calls().wait_at(1, [&] { EXPECT_EQ(waits.begun - waits.ended, 1); });
+  ASSERT_TRUE(store().create(root, "created", kAttributes).ok());
+  EXPECT_EQ(waits.begun, 2);
+  ASSERT_TRUE(store().open_object(cached, /*truncate=*/true).ok());
+  EXPECT_EQ(waits.begun, 3);
+  ASSERT_TRUE(read_all(store(), cold).ok());
+  ASSERT_TRUE(read_all(store(), plain).ok());
+  EXPECT_EQ(waits.begun, 3) << "nobody waits for a key in memory, or for none of the KMS";
+  EXPECT_EQ(waits.ended, 3);
+}
+
+TEST_F(SlowKms, IsNotWaitedForByMoreThanMay) {
+  const auto cold = find(waiting_, "cold"), cached = find(waiting_, "cached");
+  const auto root = root_of(waiting_);
+  CountedWaits waits;
+  waits.refuses = true;
+  EXPECT_EQ(store().open_object(cold, /*truncate=*/false).code(), Code::kKmsAway);
+  EXPECT_EQ(store().create(root, "created", kAttributes).code(), Code::kKmsAway);
+  EXPECT_EQ(store().open_object(cold, /*truncate=*/true).code(), Code::kKmsAway);
+  EXPECT_TRUE(*read_all(store(), cached) == content_);
+  EXPECT_EQ(waits.ended, 0);
+  waits.refuses = false;
+  EXPECT_TRUE(*read_all(store(), cold) == content_) << "what was refused changed nothing";
 }
 
 TEST_F(SlowKms, StallsNobodyWhileDataIsSealedAnew) {
