@@ -170,7 +170,8 @@ void print_plain(const KmsOptions& options, const Json& answer, Console& console
     case Verb::kDescribeKey: return print_key(member_at(answer, "KeyMetadata"), console);
     case Verb::kScheduleKeyDeletion:
       console.out << text_at(answer, "KeyId") << " will be deleted for ever at "
-                  << iso8601(seconds_at(answer, "DeletionDate")) << "; `coffer kms cancel-key-deletion` keeps it\n";
+                  << iso8601(seconds_at(answer, "DeletionDate"))
+                  << ", and every object under it with it; `coffer kms cancel-key-deletion` keeps it\n";
       return;
     case Verb::kCheckBucket: return print_check(answer, console);
     case Verb::kGetKeyRotationStatus: return print_rotation(answer, console);

@@ -469,7 +469,7 @@ TEST(KmsApi, KeyMaterialIsImportedShownAndDeleted) {  // KMS-17
   EXPECT_FALSE(gone.contains("ExpirationModel"));
 }
 
-TEST(KmsApi, WhatItDoesNotDoIsRefusedAndNotPassedOver) {
+TEST(KmsApi, WhatItDoesNotDoIsRefusedAndNotPassedOver) {  // KMS-20: there is no key of another usage
   AdminRoom room;
   const auto id = make_key(room);
   for (const auto& [operation, body] : std::vector<std::pair<std::string, std::string>>{

@@ -181,6 +181,14 @@ TEST(KmsCommands, EachVerbAsksForItsOperation) {
   }
 }
 
+TEST(KmsCommands, SchedulingADeletionSaysWhatGoesWithTheKeyAndWhen) {  // KMS-46
+  const FakeServer server(kms_answer);
+  const std::string said = run_against(server, {"kms", "schedule-key-deletion", "k"}).out;
+  EXPECT_NE(said.find("arn:k will be deleted for ever at 1970-01-02T00:00:00"), std::string::npos) << said;
+  EXPECT_NE(said.find("every object under it"), std::string::npos) << said;
+  EXPECT_NE(said.find("cancel-key-deletion"), std::string::npos) << said;
+}
+
 TEST(KmsCommands, ABucketWhoseKeyDoesNotServeIsSaidWithTheKeysExitCode) {
   const FakeServer server(kms_answer);
   const Outcome checked = run_against(server, {"kms", "check-bucket", "b", "--json"});

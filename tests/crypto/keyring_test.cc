@@ -192,7 +192,7 @@ TEST_F(KeyringTest, AKeyTooLongForAnEncryptionContextIsRefused) {
   EXPECT_TRUE(keyring.issue(rule(SseAlgorithm::kAwsKms, /*bucket_key=*/true), subject, owner).ok());
 }
 
-TEST_F(KeyringTest, TheOuterLayersKeyIsUnrelatedToTheKms) {  // DSSE-01, 09
+TEST_F(KeyringTest, TheOuterLayersKeyIsUnrelatedToTheKms) {  // DSSE-01, 03, 09
   if (!suite.can_double()) GTEST_SKIP() << "one AES-GCM library: DSSE is refused here";
   const auto issued = issue(rule(SseAlgorithm::kAwsKmsDsse));
   // The outer wrap opens under the SSE-S3 purpose key alone; the KMS knows nothing of it.
