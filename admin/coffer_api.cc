@@ -23,6 +23,12 @@ json text_or_null(std::string_view text) { return text.empty() ? json(nullptr) :
 json job_json(const JobStatus& job) { return {{"kind", job.kind}, {"done", job.done}, {"total", job.total}}; }
 json layer_json(const LayerInfo& layer) { return {{"cipher", layer.cipher}, {"key_source", layer.key_source}}; }
 
+json external_kms_json(const std::optional<ExternalKmsStatus>& kms) {
+  if (!kms) return nullptr;
+  return {{"endpoint", kms->endpoint}, {"state", kms->state},           {"calls", kms->calls},
+          {"failures", kms->failures}, {"under_way", kms->under_way}, {"last_failure", text_or_null(kms->last_failure)}};
+}
+
 template <class T, class Print>
 json array_of(const std::vector<T>& items, Print print) {
   auto out = json::array();
@@ -98,7 +104,8 @@ JsonAnswer CofferApi::status(Request, const Principal&) {
                       {"poisoned", status->poisoned},
                       {"crypto", status->crypto},
                       {"cache", status->cache},
-                      {"kms", *calls}};
+                      {"kms", *calls},
+                      {"external_kms", external_kms_json(status->external_kms)}};
   return print_json({{"mounts", json::array({mount})}});
 }
 
@@ -175,6 +182,13 @@ JsonAnswer CofferApi::kms_stats(Request, const Principal&) {
   return print_json(json(*calls));
 }
 
+// The KMS elsewhere, where it is asked for the rule's key because the one here has none of that ARN.
+std::optional<ExternalKmsStatus> CofferApi::external_kms_of(const Result<KeyMetadata>& key_here, const SseRule& rule) {
+  if (key_here.ok() || !is_missing(key_here.code()) || !rule.kms_key || !rule.kms_key->starts_with("arn:")) return {};
+  const auto status = mount_.status();
+  return status.ok() ? status->external_kms : std::nullopt;
+}
+
 JsonAnswer CofferApi::check_bucket(Request request, const Principal& caller) {
   JsonMembers members(request);
   const auto bucket_text = members.required_text("bucket", kKeySizes);
@@ -196,6 +210,11 @@ JsonAnswer CofferApi::check_bucket(Request request, const Principal& caller) {
   if (made_at_first_use) return print_json(out);
   auto refusal = key.ok() ? unusable(*key) : std::optional<Error>(key.error());
   if (key.ok()) out["kms_key_arn"] = key->arn;
+  if (const auto elsewhere = external_kms_of(key, *rule)) {
+    // Whether the key itself serves is known when it is used.
+    out["kms_key_arn"] = *rule->kms_key;
+    refusal = elsewhere->state == "away" ? std::optional(Error{Code::kKmsAway, elsewhere->last_failure}) : std::nullopt;
+  }
   if (refusal) {
     if (is_missing(refusal->code)) refusal->code = Code::kKeyMissing;  // the key's absence, not an object's
     const auto s3 = to_s3(*refusal, bucket_text);

@@ -55,6 +55,7 @@ class CofferApi {
   JsonAnswer change_unlock_slots(Request request, const Principal& caller);
   JsonAnswer kms_stats(Request request, const Principal& caller);
   JsonAnswer check_bucket(Request request, const Principal& caller);
+  std::optional<ExternalKmsStatus> external_kms_of(const Result<KeyMetadata>& key_here, const SseRule& rule);
 
   BucketControl& buckets_;
   KeyControl& keys_;

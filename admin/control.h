@@ -159,6 +159,11 @@ struct JobStatus {
   std::string kind;  // "reseal", "scrub"
   std::uint64_t done = 0, total = 0;
 };
+struct ExternalKmsStatus {
+  std::string endpoint, state;  // "untried", "answers", "away"
+  std::uint64_t calls = 0, failures = 0, under_way = 0;
+  std::string last_failure;  // empty: none
+};
 struct MountStatus {
   std::string store, dir, socket;
   std::int64_t pid = 0;
@@ -168,6 +173,7 @@ struct MountStatus {
   bool poisoned = false;
   std::string crypto;                          // which libraries seal, and why DSSE is refused where it is
   std::map<std::string, std::uint64_t> cache;  // open_objects, dirty_bytes, log_bytes ...
+  std::optional<ExternalKmsStatus> external_kms;
 };
 struct LayerInfo {
   std::string cipher;      // "AES-256-GCM"

@@ -103,7 +103,9 @@ void add_mount(Tree& tree) {
   pass_on("--admin-socket", "--admin-socket", "PATH", "the admin socket; else STORE/admin.sock");
   pass_on("--listen", "--listen", "127.0.0.1:PORT", "serve the admin socket on loopback TCP as well");
   pass_on("--min-commit", "--min-commit", "N", "refuse a store older than this commit counter");
-  pass_on("--kms-endpoint", "--kms-endpoint", "URL", "an external KMS");
+  pass_on("--kms-endpoint", "--kms-endpoint", "URL", "an external KMS for keys that are not in the store: https://HOST");
+  pass_on("--kms-credentials-file", "--kms-credentials-file", "F", "the access key for it; else AWS_ACCESS_KEY_ID and the rest");
+  pass_on("--kms-ca-file", "--kms-ca-file", "F", "the authorities that its certificate is checked by");
 }
 
 void add_mounted(Tree& tree) {

@@ -26,6 +26,11 @@ void print_mount(const Json& mount, Console& console) {
     for (const auto& [name, count] : counts.items()) console.out << name << ' ' << compact_json(count) << "  ";
     console.out << '\n';
   }
+  if (const auto& kms = member_at(mount, "external_kms"); !kms.is_null()) {
+    console.out << "  kms at   " << text_at(kms, "endpoint") << ": " << text_at(kms, "state") << ", "
+                << number_at(kms, "calls") << " calls, " << number_at(kms, "failures") << " failed\n";
+    if (const auto why = text_at(kms, "last_failure"); !why.empty()) console.out << "           last: " << why << '\n';
+  }
   if (truth_at(mount, "poisoned"))
     console.out << "  POISONED: the disk refused a write; unmount, see to the disk, mount again\n";
 }

@@ -13,7 +13,7 @@
 #include <future>
 #include <utility>
 
-#include "base/limits.h"
+#include "base/external_kms_limits.h"
 #include "daemon/fuse_state.h"
 #include "daemon/fuse_unmount.h"
 
@@ -75,6 +75,9 @@ std::string escaped(const std::string& value) {
   }
   return out;
 }
+
+// Of a thread that serves, its turn at the device.
+thread_local std::unique_lock<std::mutex>* turn = nullptr;
 
 // libfuse says what it refuses to a log of its own, in pieces; mounting reads it.
 thread_local std::string libfuse_said;
@@ -164,8 +167,9 @@ Status FuseShell::start() {
   state_->notifier = std::make_unique<ErrandThread>();
   const unsigned processors = std::max(1U, std::thread::hardware_concurrency());
   const int workers = static_cast<int>(std::clamp(processors + 1, kFuseWorkersMin, kFuseWorkersMax));
-  state_->workers_left = workers;
-  for (int i = 0; i < workers; ++i) state_->workers.emplace_back([this] { state_->serve(); });
+  const std::lock_guard lock(state_->workers_mutex);
+  state_->workers_wanted = workers;
+  for (int i = 0; i < workers; ++i) state_->add_worker_locked();
   return {};
 }
 
@@ -185,11 +189,64 @@ Status FuseShell::State::greet() {
   return Error{Code::kInvalidArgument, "kernel and libfuse do not agree on this mount: " + what_libfuse_said()};
 }
 
+void FuseShell::State::add_worker_locked() {
+  for (std::thread& gone : workers_gone) gone.join();  // they want nothing any more that this thread has
+  workers_gone.clear();
+  ++workers_left;
+  workers.emplace_back([this] { serve(); });
+}
+
+// Whoever came for one that waited goes when that is back.
+bool FuseShell::State::leave_if_too_many() {
+  const std::lock_guard lock(workers_mutex);
+  if (workers_left - workers_waiting <= workers_wanted) return false;
+  const auto self = std::find_if(workers.begin(), workers.end(),
+                                 [](const std::thread& worker) { return worker.get_id() == std::this_thread::get_id(); });
+  if (self == workers.end()) return false;
+  workers_gone.push_back(std::move(*self));
+  workers.erase(self);
+  --workers_left;
+  return true;
+}
+
+void FuseShell::State::join_workers() {
+  while (true) {
+    std::vector<std::thread> some;
+    {
+      const std::lock_guard lock(workers_mutex);
+      some.swap(workers);
+      std::move(workers_gone.begin(), workers_gone.end(), std::back_inserter(some));
+      workers_gone.clear();
+    }
+    if (some.empty()) return;
+    for (std::thread& worker : some) worker.join();
+  }
+}
+
+Status FuseShell::State::Waits::begin() {
+  const std::lock_guard lock(shell.workers_mutex);
+  if (shell.workers_waiting >= static_cast<int>(kKeyWaitersMax))
+    return Error{Code::kKmsAway, "too many requests wait for the external KMS"};
+  ++shell.workers_waiting;
+  if (turn->owns_lock()) turn->unlock();
+  const bool too_few = shell.workers_left - shell.workers_waiting < shell.workers_wanted;
+  if (too_few && fuse_session_exited(shell.session) == 0) shell.add_worker_locked();
+  return {};
+}
+
+void FuseShell::State::Waits::end() {
+  const std::lock_guard lock(shell.workers_mutex);
+  --shell.workers_waiting;
+}
+
 // Short requests are served by the thread that received them, which keeps the device meanwhile: waking another thread
-// costs more than they do. Long ones, and those with others waiting behind, let another thread receive.
+// costs more than they do. Long ones, those with others waiting behind, and those that wait for a key let another thread
+// receive.
 void FuseShell::State::serve() {
   fuse_buf request = {};
   std::unique_lock lock(receiving);
+  turn = &lock;
+  if (options.kms_may_be_slow) KeyWaits::tell_of_this_thread(&key_waits);
   while (fuse_session_exited(session) == 0) {
     const int size = fuse_session_receive_buf(session, &request);
     if (size == -EINTR && fuse_session_exited(session) == 0) continue;
@@ -198,16 +255,17 @@ void FuseShell::State::serve() {
       continue;
     }
     const BytesView bytes(static_cast<const std::uint8_t*>(request.mem), static_cast<std::size_t>(size));
-    if (fuse_wire::takes_long(bytes) || FuseDevice::pending(fuse_session_fd(session))) {
-      lock.unlock();
-      fuse_session_process_buf(session, &request);
-      lock.lock();
-    } else {
-      fuse_session_process_buf(session, &request);
+    if (fuse_wire::takes_long(bytes) || FuseDevice::pending(fuse_session_fd(session))) lock.unlock();
+    fuse_session_process_buf(session, &request);
+    if (leave_if_too_many()) {
+      std::free(request.mem);
+      return;
     }
+    if (!lock.owns_lock()) lock.lock();
   }
   lock.unlock();
   std::free(request.mem);
+  const std::lock_guard workers_lock(workers_mutex);
   if (--workers_left == 0) {
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = write(ended_fd, &one, sizeof(one));
@@ -229,8 +287,7 @@ void FuseShell::unmount() {
 void FuseShell::stop() {
   fuse_session_exit(state_->session);
   state_->device.wake();
-  for (std::thread& worker : state_->workers) worker.join();
-  state_->workers.clear();
+  state_->join_workers();
   state_->notifier.reset();
 }
 

@@ -21,6 +21,7 @@ class FuseShell final : public KernelCache {
     std::string store, dir;                  // absolute; store is the mount's source
     std::vector<std::string> mount_options;  // for libfuse, one each, escaped as after -o
     std::uint32_t poll_us = 0;
+    bool kms_may_be_slow = false;  // as one elsewhere is: for each thread that waits for it another one serves
   };
 
   // Mounts; requests wait until start(). kInvalidArgument for options libfuse does not know, kIo where mounting fails.

@@ -9,12 +9,14 @@
 #include <optional>
 #include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include "daemon/access_times.h"
 #include "daemon/errand_thread.h"
 #include "daemon/error_number.h"
 #include "daemon/fuse_device.h"
 #include "daemon/fuse_shell.h"
+#include "store/key_waits.h"
 
 // What the fuse_*.cc files share.
 namespace coffer {
@@ -26,6 +28,9 @@ struct FuseShell::State {
   // --- serving (fuse_shell.cc) ---
   Status greet();
   void serve();
+  void add_worker_locked();
+  bool leave_if_too_many();
+  void join_workers();  // until there are none
 
   // --- handles open for writing (fuse_content.cc) ---
   void opened(InodeNumber ino, int flags);
@@ -52,8 +57,19 @@ struct FuseShell::State {
   int ended_fd;
 
   std::mutex receiving;  // held by the one thread that reads the device
-  std::vector<std::thread> workers;
-  std::atomic<int> workers_left = 0;
+
+  // Threads that serve. For each that waits for a key another one is there, so that a KMS that takes its time holds up
+  // those alone who need it.
+  struct Waits final : KeyWaits {
+    explicit Waits(State& shell_in) : shell(shell_in) {}
+    Status begin() override;
+    void end() override;
+    State& shell;
+  };
+  Waits key_waits{*this};
+  std::mutex workers_mutex;  // guards all below
+  std::vector<std::thread> workers, workers_gone;
+  int workers_wanted = 0, workers_left = 0, workers_waiting = 0;
 
   std::mutex writers_mutex;  // guards writers
   std::unordered_map<InodeNumber, std::uint32_t> writers;

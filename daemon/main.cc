@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 #include "admin/credentials_file.h"
 #include "admin/http_server.h"
@@ -18,6 +19,8 @@
 #include "daemon/admin_socket.h"
 #include "daemon/bucket_control.h"
 #include "daemon/credentials.h"
+#include "daemon/curl_kms_transport.h"
+#include "daemon/external_keys.h"
 #include "daemon/fuse_shell.h"
 #include "daemon/housekeeper.h"
 #include "daemon/key_control.h"
@@ -79,8 +82,25 @@ AdminSocket::Place socket_place(const DaemonOptions& options, const std::string&
 }
 
 FuseShell::Options shell_options(const DaemonOptions& options, const std::string& store, const std::string& dir) {
-  return {store, dir, options.mount_options, options.poll_us};
+  return {store, dir, options.mount_options, options.poll_us, options.kms.endpoint.has_value()};
 }
+
+// A KMS elsewhere, where one was asked for. Nothing is sent to it before a key of it is used.
+struct Elsewhere {
+  std::unique_ptr<KmsCredentials> credentials;
+  std::unique_ptr<CurlKmsTransport> transport;
+  std::unique_ptr<ExternalKms> kms;
+
+  static Result<Elsewhere> find(const DaemonOptions::ExternalKms& options, const Clock& clock, const Log& log) {
+    Elsewhere out;
+    if (!options.endpoint) return out;
+    COFFER_ASSIGN(out.credentials, KmsCredentials::find(options.credentials_file));
+    COFFER_ASSIGN(out.transport, CurlKmsTransport::to(*options.endpoint, options.ca_file, *out.credentials));
+    const auto pause = [](std::int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); };
+    out.kms = std::make_unique<ExternalKms>(*out.transport, clock, log, pause);
+    return out;
+  }
+};
 
 // Serves until the mount ends or a signal comes; then everything answered is durable, or the error says that it is not.
 Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
@@ -92,7 +112,9 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
   COFFER_TRY(AdminSocket::check(place));
 
   COFFER_ASSIGN(const UnlockSecret secret, find_unlock(path, options.unlock));
-  COFFER_ASSIGN(const auto opened, OpenedStore::open(path, secret, clock, {options.min_commit, kStoreWaitSeconds}));
+  COFFER_ASSIGN(const Elsewhere elsewhere, Elsewhere::find(options.kms, clock, log));
+  COFFER_ASSIGN(const auto opened, OpenedStore::open(path, secret, clock,
+                                                     {options.min_commit, kStoreWaitSeconds, elsewhere.kms.get()}));
   COFFER_TRY(clear_mount_point(dir, path));
   COFFER_ASSIGN(const Realm realm, realm_of(*opened->catalog));
   const Principal account_root = Principal::root_of(realm.account);
@@ -118,6 +140,12 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
   KmsDataKeyControl data_keys(kms);
   StoreUnlockControl unlock(opened->folder->disk(), *opened->catalog, *opened->keys, make_durable);
   StoreMountControl mount(*store, *opened->suite, {path, dir, socket->path()});
+  std::optional<ExternalKeyWatch> external_keys;
+  if (elsewhere.kms) {
+    mount.tell_of(*elsewhere.kms, *options.kms.endpoint);
+    external_keys.emplace(*elsewhere.kms, key_users, log);
+    external_keys->start();
+  }
   Server server(realm, {buckets, {keys, aliases, tags, rotations, keys, data_keys}, mount, unlock}, credentials, clock,
                 log);
   const auto handle = [&server](const HttpRequest& request) { return server.handle(request); };
@@ -137,6 +165,7 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
   service::notify_stopping();
   on_socket->stop();
   if (on_loopback) on_loopback->stop();
+  external_keys.reset();
   shell->unmount();
   shell->stop();
   housekeeper.reset();

@@ -3,6 +3,23 @@
 #include <unistd.h>
 
 namespace coffer {
+namespace {
+
+std::string_view state_name(ExternalKms::Condition::State state) {
+  switch (state) {
+    case ExternalKms::Condition::State::kUntried: return "untried";
+    case ExternalKms::Condition::State::kAnswers: return "answers";
+    case ExternalKms::Condition::State::kAway: return "away";
+  }
+  return "";
+}
+
+}  // namespace
+
+void StoreMountControl::tell_of(const ExternalKms& kms, std::string endpoint) {
+  external_ = &kms;
+  endpoint_ = std::move(endpoint);
+}
 
 Result<MountStatus> StoreMountControl::status() {
   MountStatus out;
@@ -24,6 +41,11 @@ Result<MountStatus> StoreMountControl::status() {
   const Store::MemoryUse memory = store_.memory_use();
   out.cache = {
       {"open_objects", memory.open_objects}, {"dirty_bytes", memory.dirty_bytes}, {"log_bytes", memory.log_bytes}};
+  if (external_ != nullptr) {
+    const ExternalKms::Condition kms = external_->condition();
+    out.external_kms = ExternalKmsStatus{endpoint_,    std::string(state_name(kms.state)), kms.calls, kms.failures,
+                                         kms.under_way, kms.last_failure};
+  }
   return out;
 }
 

@@ -4,6 +4,7 @@
 
 #include "admin/control.h"
 #include "crypto/aead_suite.h"
+#include "crypto/external_kms.h"
 #include "store/store.h"
 
 namespace coffer {
@@ -16,6 +17,7 @@ class StoreMountControl final : public MountControl {
   };
   StoreMountControl(Store& store, const AeadSuite& suite, Place place)
       : store_(store), suite_(suite), place_(std::move(place)) {}
+  void tell_of(const ExternalKms& kms, std::string endpoint);
 
   Result<MountStatus> status() override;
   Result<ObjectInfo> inspect(std::string_view bucket, std::string_view key) override;
@@ -27,6 +29,8 @@ class StoreMountControl final : public MountControl {
   Store& store_;
   const AeadSuite& suite_;
   const Place place_;
+  const ExternalKms* external_ = nullptr;
+  std::string endpoint_;  // external_'s
 };
 
 }  // namespace coffer

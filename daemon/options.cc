@@ -88,7 +88,7 @@ Status take_listen(const std::string& address, DaemonOptions& options) {
 // What the parser leaves as text.
 struct Raw {
   std::vector<std::string> mount_options;
-  std::string listen, kms_endpoint, min_commit;
+  std::string listen, min_commit;
   int ready_fd = -1;  // find_ready_fd reads it
 };
 
@@ -108,15 +108,19 @@ void describe(CLI::App& app, DaemonOptions& options, Raw& raw) {
   app.add_option("--admin-socket", options.admin_socket, "the admin socket; else STORE/admin.sock");
   app.add_option("--listen", raw.listen, "serve the admin socket on loopback TCP as well: 127.0.0.1:PORT");
   app.add_option("--min-commit", raw.min_commit, "refuse a store older than this commit counter");
-  app.add_option("--kms-endpoint", raw.kms_endpoint, "an external KMS; not available in this version");
+  auto* kms = app.add_option("--kms-endpoint", options.kms.endpoint,
+                             "a KMS elsewhere, for keys named by ARNs that the store's own KMS does not know: https://HOST")
+                  ->type_name("URL");
+  app.add_option("--kms-credentials-file", options.kms.credentials_file,
+                 "the access key for it, as AWS's shared credentials file; else AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+      ->needs(kms);
+  app.add_option("--kms-ca-file", options.kms.ca_file, "the authorities that its certificate is checked by; else the system's")
+      ->needs(kms);
   app.add_option("--ready-fd", raw.ready_fd, "descriptor for one line: READY, or why not")->group("");
   app.set_version_flag("--version", "cofferd " COFFER_VERSION);
 }
 
 Status make_sense(const Raw& raw, DaemonOptions& options) {
-  if (!raw.kms_endpoint.empty()) {
-    return wrong("--kms-endpoint is not available in this version: leave it out to use the local KMS");
-  }
   if (!raw.listen.empty()) COFFER_TRY(take_listen(raw.listen, options));
   if (!raw.min_commit.empty()) {
     const auto counter = number<std::uint64_t>(raw.min_commit);

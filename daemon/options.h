@@ -20,6 +20,9 @@ struct DaemonOptions {
   std::optional<std::string> admin_socket;
   std::optional<std::uint16_t> listen_port;  // on 127.0.0.1
   std::uint64_t min_commit = 0;
+  struct ExternalKms {
+    std::optional<std::string> endpoint, credentials_file, ca_file;
+  } kms;
 
   // Out of -o:
   std::vector<std::string> mount_options;  // for libfuse, one each, escapes kept

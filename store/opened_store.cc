@@ -45,8 +45,10 @@ Result<std::unique_ptr<OpenedStore>> OpenedStore::open(const std::string& path, 
   lock.unlock();
 
   COFFER_ASSIGN(opened->kms, LocalKms::open(*opened->keys, *opened->suite, *opened->catalog, clock, realm));
-  opened->bucket_keys = std::make_unique<BucketKeys>(*opened->kms, *opened->suite, clock);
-  opened->keyring = std::make_unique<Keyring>(*opened->keys, *opened->suite, *opened->kms, *opened->bucket_keys);
+  if (options.external != nullptr) opened->router = std::make_unique<KmsRouter>(*opened->kms, *options.external);
+  Kms& serving = opened->serving_kms();
+  opened->bucket_keys = std::make_unique<BucketKeys>(serving, *opened->suite, clock);
+  opened->keyring = std::make_unique<Keyring>(*opened->keys, *opened->suite, serving, *opened->bucket_keys);
   return opened;
 }
 

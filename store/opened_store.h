@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "crypto/bucket_keys.h"
 #include "crypto/keyring.h"
+#include "crypto/kms_router.h"
 #include "crypto/local_kms.h"
 #include "store/catalog.h"
 #include "store/store_folder.h"
@@ -18,6 +19,7 @@ struct OpenedStore {
   struct Options {
     std::uint64_t commit_counter_min = 0;  // an older store is refused: kTooOld
     int wait_seconds = 0;                  // for a daemon that is ending
+    ExternalKms* external = nullptr;        // for ARNs that the local KMS does not know
     std::vector<Damage>* repair = nullptr;  // mend what keeps the catalog from being opened, and tell it there
   };
   // kNoStore, kInUse, kReadOnly, kWrongUnlock, kDamaged, kTooOld.
@@ -30,6 +32,8 @@ struct OpenedStore {
   std::unique_ptr<KeySchedule> keys;
   std::unique_ptr<Catalog> catalog;
   std::unique_ptr<LocalKms> kms;
+  std::unique_ptr<KmsRouter> router;  // in front of it where there is an external one
+  Kms& serving_kms() const { return router ? static_cast<Kms&>(*router) : *kms; }
   std::unique_ptr<BucketKeys> bucket_keys;
   std::unique_ptr<Keyring> keyring;
 };

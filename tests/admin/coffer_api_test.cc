@@ -28,7 +28,8 @@ TEST(CofferApi, StatusDescribesTheMount) {
                                         {"poisoned", false},
                                         {"crypto", "openssl, libsodium"},
                                         {"cache", {{"open_objects", 5}}},
-                                        {"kms", {{"Decrypt", 2}}}}}}}));
+                                        {"kms", {{"Decrypt", 2}}},
+                                        {"external_kms", nullptr}}}}}));
 }
 
 TEST(CofferApi, InspectShowsAnEnvelope) {
@@ -152,6 +153,36 @@ TEST(CofferApi, CheckBucketSaysWhetherItsKeyCouldSealNow) {  // SEED-11
   EXPECT_TRUE(room.kms.calls.empty());  // asking is no use of the key
 
   EXPECT_EQ(room.coffer_call("CheckBucket", "{\"bucket\":\"nothere\"}").status, 404);
+}
+
+TEST(CofferApi, CheckBucketTellsOfTheKmsElsewhereThatIsAskedForAnArnThatIsNotHere) {
+  AdminRoom room;
+  const std::string there = "arn:aws:kms:eu-north-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+  const auto check = [&](const std::string& key) {
+    EXPECT_TRUE(room.buckets.put_rule(*BucketName::parse("docs"), {SseAlgorithm::kAwsKms, key, false, {}}).ok());
+    return body_of(room.coffer_call("CheckBucket", "{\"bucket\":\"docs\"}"));
+  };
+  EXPECT_EQ(check(there)["usable"], false) << "there is none";
+  room.mount.external_kms = ExternalKmsStatus{"https://kms.example", "answers", 3, 0, 0, ""};
+  EXPECT_EQ(check(there)["usable"], true);
+  EXPECT_EQ(check(there)["kms_key_arn"], there);
+  EXPECT_EQ(check("no-such-key")["usable"], false) << "ids are this KMS's";
+  room.mount.external_kms = ExternalKmsStatus{"https://kms.example", "away", 3, 1, 0, "it does not answer"};
+  EXPECT_EQ(check(there)["code"], "KMS.DependencyTimeoutException");
+  EXPECT_EQ(check(there)["message"], "it does not answer");
+}
+
+TEST(CofferApi, StatusTellsOfTheKmsElsewhere) {
+  AdminRoom room;
+  const auto told = [&] { return body_of(room.coffer_call("Status", "{}"))["mounts"][0]["external_kms"]; };
+  EXPECT_EQ(told(), nullptr);
+  room.mount.external_kms = ExternalKmsStatus{"https://kms.example", "away", 3, 1, 2, "why"};
+  EXPECT_EQ(told(), (json{{"endpoint", "https://kms.example"},
+                          {"state", "away"},
+                          {"calls", 3},
+                          {"failures", 1},
+                          {"under_way", 2},
+                          {"last_failure", "why"}}));
 }
 
 TEST(CofferApi, UnknownOperationsAreUnknown) {

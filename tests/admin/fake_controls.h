@@ -379,6 +379,7 @@ class FakeKms final : public KeyControl,
 
 class FakeMount final : public MountControl {
  public:
+  std::optional<ExternalKmsStatus> external_kms;
   Result<MountStatus> status() override {
     MountStatus status;
     status.store = "/srv/store";
@@ -390,6 +391,7 @@ class FakeMount final : public MountControl {
     status.jobs = {{"reseal", 3, 10}};
     status.crypto = "openssl, libsodium";
     status.cache = {{"open_objects", 5}};
+    status.external_kms = external_kms;
     return status;
   }
   Result<ObjectInfo> inspect(std::string_view bucket, std::string_view key) override {

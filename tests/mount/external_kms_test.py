@@ -1,0 +1,272 @@
+"""Keys in a KMS elsewhere: another Coffer's, over loopback TCP, which checks every signature. It is killed, stopped so that it
+takes calls and answers none, brought back; its keys are disabled and rotated there."""
+
+import errno
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+from mounted import COFFERD, EKEYREVOKED, ENOKEY, KMS_KEY_ID, MountTest, Scratch, coffer, content, drop_file, main, read_file, \
+    wait_for, write_file
+
+PROMPT_SECONDS = 15.0  # the longest call is 6 seconds; the rest is for a machine that is busy
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class ExternalKms(MountTest):
+    def setUp(self):
+        self.port = free_port()
+        self.there = Scratch()
+        self.addCleanup(self.there.close)
+        self.there.init("--account-id", "123456789012", "--region", "eu-north-1")
+        self.there.mount("--listen", f"127.0.0.1:{self.port}")
+        self.key = self.there.create_key()
+        self.at = Scratch()
+        self.addCleanup(self.at.close)
+        self.flags = ("--kms-endpoint", f"http://127.0.0.1:{self.port}", "--kms-credentials-file",
+                      os.path.join(self.there.store, "credentials"))
+        self.at.init().mount(*self.flags)
+
+    def come_back(self):
+        self.there.mount("--listen", f"127.0.0.1:{self.port}")
+
+    def state(self):
+        return self.at.json("status", self.at.dir)["mounts"][0]["external_kms"]
+
+    def answers_within(self, call, *arguments, number=errno.ETIMEDOUT):
+        begin = time.monotonic()
+        self.assertErrno(number, call, *arguments)
+        self.assertLess(time.monotonic() - begin, PROMPT_SECONDS)
+
+    def buckets(self):
+        self.at.bucket("object-keys", "aws:kms", self.key)
+        self.at.bucket("bucket-key", "aws:kms", self.key, bucket_key=True)
+        self.at.bucket("double", "aws:kms:dsse", self.key)
+        self.at.bucket("local", "aws:kms", self.at.create_key())
+        self.at.bucket("plain")
+        return ("object-keys", "bucket-key", "double", "local", "plain")
+
+    def test_objects_under_keys_elsewhere_are_written_read_and_mounted_again(self):
+        buckets = self.buckets()
+        for bucket in buckets:
+            for size in (0, 100, 70_000):
+                write_file(self.at.path(bucket, str(size)), content(bucket, size), sync=True)
+        generated, _ = self.there.calls()
+        self.assertEqual(generated, 3 + 1 + 3, "one call for an object, one for a bucket with a Bucket Key")
+        for bucket in buckets[:3]:
+            self.assertEqual(os.getxattr(self.at.path(bucket, "100"), KMS_KEY_ID).decode(), self.key)
+            self.assertEqual(self.at.inspect(bucket, "100")["kms_key_arn"], self.key)
+        self.at.remount(*self.flags)
+        for bucket in buckets:
+            for size in (0, 100, 70_000):
+                self.assertEqual(read_file(self.at.path(bucket, str(size))), content(bucket, size))
+        self.assertEqual(self.state()["state"], "answers")
+        self.at.remount()  # without it
+        self.assertErrno(ENOKEY, read_file, self.at.path("object-keys", "100"))
+        self.assertEqual(read_file(self.at.path("local", "100")), content("local", 100))
+
+    def test_while_it_is_gone_cached_keys_go_on_the_rest_fails_at_once_and_a_mount_starts(self):
+        buckets = self.buckets()
+        for bucket in buckets:
+            write_file(self.at.path(bucket, "cached"), content(bucket, 70_000), sync=True)
+            write_file(self.at.path(bucket, "cold"), content(bucket, 100), sync=True)
+        self.at.remount(*self.flags)
+        for bucket in buckets:
+            self.assertEqual(read_file(self.at.path(bucket, "cached")), content(bucket, 70_000))
+        write_file(self.at.path("bucket-key", "before"), b"a Bucket Key is in memory now")
+        self.there.kill()
+        for bucket in buckets:
+            path = self.at.path(bucket, "cached")
+            drop_file(path)
+            self.assertEqual(read_file(path), content(bucket, 70_000), "its key is in memory")
+            with open(path, "r+b") as file:
+                file.write(b"changed")
+                file.flush()
+                os.fsync(file.fileno())
+        write_file(self.at.path("bucket-key", "new"), b"under a Bucket Key in memory")
+        for bucket in ("object-keys", "double"):
+            self.answers_within(read_file, self.at.path(bucket, "cold"))
+            self.answers_within(write_file, self.at.path(bucket, "new"), b"x")
+        begin = time.monotonic()
+        for i in range(50):
+            self.assertErrno(errno.ETIMEDOUT, write_file, self.at.path("object-keys", f"new{i}"), b"x")
+        self.assertLess(time.monotonic() - begin, 2 * PROMPT_SECONDS, "it is not asked each time")
+        self.assertEqual(read_file(self.at.path("local", "cold")), content("local", 100))
+        state = self.state()
+        self.assertEqual(state["state"], "away")
+        self.assertGreater(state["failures"], 0)
+        self.assertIn("does not answer", state["last_failure"])
+
+        self.at.remount(*self.flags)
+        self.assertEqual(read_file(self.at.path("plain", "cold")), content("plain", 100))
+        self.answers_within(read_file, self.at.path("object-keys", "cold"))
+        self.come_back()
+
+        def readable():
+            try:
+                return read_file(self.at.path("object-keys", "cold")) == content("object-keys", 100)
+            except TimeoutError:
+                return False
+        wait_for(readable, "the KMS to be asked again", seconds=40)
+        for bucket in buckets:
+            self.assertEqual(read_file(self.at.path(bucket, "cached")), b"changed" + content(bucket, 70_000)[7:])
+        self.assertEqual(self.state()["state"], "answers")
+
+    def test_a_kms_that_takes_calls_and_answers_none_holds_up_nobody_else(self):
+        """More readers wait for it than the mount has threads, and everybody else goes on."""
+        buckets = self.buckets()
+        for i in range(20):
+            write_file(self.at.path("object-keys", f"cold{i}"), content(i, 100), sync=True)
+        for bucket in buckets:
+            write_file(self.at.path(bucket, "cached"), content(bucket, 70_000), sync=True)
+        self.at.remount(*self.flags)
+        for bucket in buckets:
+            read_file(self.at.path(bucket, "cached"))
+        pid = self.there.pid
+        os.kill(pid, signal.SIGSTOP)
+        self.addCleanup(lambda: os.path.exists(f"/proc/{pid}") and os.kill(pid, signal.SIGCONT))
+        outcomes = []
+
+        def wait(path):
+            begin = time.monotonic()
+            try:
+                read_file(path)
+                outcomes.append(("read", time.monotonic() - begin))
+            except OSError as error:
+                outcomes.append((error.errno, time.monotonic() - begin))
+        readers = [threading.Thread(target=wait, args=(self.at.path("object-keys", f"cold{i % 20}"),)) for i in range(25)]
+        for reader in readers:
+            reader.start()
+        wait_for(lambda: self.state()["under_way"] > 8, "many calls to be under way")
+        rounds = 0
+        while self.state()["under_way"] > 8:
+            for bucket in buckets:
+                path = self.at.path(bucket, "cached")
+                drop_file(path)
+                self.assertEqual(read_file(path), content(bucket, 70_000))
+            write_file(self.at.path("plain", "new"), b"x", sync=True)
+            os.listdir(self.at.path("object-keys"))
+            rounds += 1
+        self.assertGreater(rounds, 0, "somebody else was served while they waited")
+        for reader in readers:
+            reader.join(timeout=60)
+            self.assertFalse(reader.is_alive(), "nothing hangs")
+        self.assertEqual({outcome for outcome, _ in outcomes}, {errno.ETIMEDOUT})
+        os.kill(pid, signal.SIGCONT)
+        wait_for(lambda: self.try_read(self.at.path("object-keys", "cold0")) == content(0, 100), "it to be asked again", seconds=40)
+
+    def try_read(self, path):
+        try:
+            return read_file(path)
+        except OSError:
+            return None
+
+    def test_a_key_disabled_there_takes_what_is_in_memory_here_along(self):
+        buckets = self.buckets()
+        for bucket in buckets:
+            write_file(self.at.path(bucket, "f"), content(bucket, 70_000), sync=True)
+            write_file(self.at.path(bucket, "cold"), content(bucket, 100), sync=True)
+        self.at.remount(*self.flags)
+        opened = {bucket: os.open(self.at.path(bucket, "f"), os.O_RDONLY) for bucket in buckets}
+        for fd in opened.values():
+            os.pread(fd, 100, 0)
+        self.there.cli("kms", "disable-key", self.key)
+        self.assertErrno(EKEYREVOKED, read_file, self.at.path("object-keys", "cold"))  # now it is known here
+
+        def refused(bucket):
+            try:
+                os.pread(opened[bucket], 100, 0)
+                return False
+            except OSError as error:
+                self.assertEqual(error.errno, EKEYREVOKED)
+                return True
+        for bucket in buckets[:3]:
+            wait_for(lambda: refused(bucket), "the kernel's pages to go")
+            self.assertErrno(EKEYREVOKED, read_file, self.at.path(bucket, "f"))
+            self.assertErrno(EKEYREVOKED, write_file, self.at.path(bucket, "new"), b"x")
+            self.assertEqual(os.stat(self.at.path(bucket, "f")).st_size, 70_000)
+        for bucket in buckets[3:]:
+            self.assertEqual(os.pread(opened[bucket], 70_000, 0), content(bucket, 70_000))
+        self.there.cli("kms", "enable-key", self.key)
+        for bucket in buckets:
+            self.assertEqual(read_file(self.at.path(bucket, "f")), content(bucket, 70_000))
+            os.close(opened[bucket])
+
+    def test_rotation_there_and_moving_between_the_two(self):
+        self.at.bucket("b", "aws:kms", self.key)
+        write_file(self.at.path("b", "f"), content(1, 70_000), sync=True)
+        self.there.cli("kms", "rotate-key", self.key)
+        write_file(self.at.path("b", "after"), content(2, 100), sync=True)
+        self.at.remount(*self.flags)
+        self.assertEqual(read_file(self.at.path("b", "f")), content(1, 70_000))
+        self.assertEqual(read_file(self.at.path("b", "after")), content(2, 100))
+        here = self.at.create_key()
+        for key in (here, self.key):
+            self.at.put_rule("b", "aws:kms", key)
+            coffer("reseal", self.at.path("b"))
+            self.assertEqual(self.at.inspect("b", "f")["kms_key_arn"], key)
+            self.at.remount(*self.flags)
+            self.assertEqual(read_file(self.at.path("b", "f")), content(1, 70_000))
+
+    def test_what_it_does_not_know_or_allow_is_told_as_here(self):
+        unknown = self.key[:-36] + "11111111-2222-3333-4444-555555555555"
+        self.at.bucket("b", "aws:kms", unknown)
+        self.assertErrno(ENOKEY, write_file, self.at.path("b", "f"), b"x")
+        credentials = os.path.join(self.at.folder, "wrong")
+        with open(os.path.join(self.there.store, "credentials")) as file:
+            text = file.read()
+        secret = text.split("aws_secret_access_key = ")[1].split("\n")[0]
+        with open(credentials, "w") as file:
+            file.write(text.replace(secret, secret[::-1]))
+        os.chmod(credentials, 0o600)
+        self.at.remount(self.flags[0], self.flags[1], "--kms-credentials-file", credentials)
+        self.at.put_rule("b", "aws:kms", self.key)
+        self.assertErrno(errno.EACCES, write_file, self.at.path("b", "f"), b"x")
+
+    def test_a_start_that_cannot_work_says_what_to_give(self):
+        self.at.unmount()
+        for flags, word in ((("--kms-endpoint", "http://kms.example", *self.flags[2:]), "http://"),
+                            (("--kms-endpoint", self.flags[1], "--kms-credentials-file", "/nowhere"), "--kms-credentials-file"),
+                            (("--kms-endpoint", self.flags[1]), "AWS_ACCESS_KEY_ID")):
+            done = coffer("mount", self.at.store, self.at.dir, *flags, code=None,
+                          env={k: v for k, v in os.environ.items() if not k.startswith("AWS_")})
+            self.assertIn(done.returncode, (2, 4))
+            self.assertIn(word, done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1)
+
+    def test_no_secret_is_logged_and_none_is_on_a_command_line(self):
+        self.at.unmount()
+        with open(os.path.join(self.there.store, "credentials")) as file:
+            text = file.read()
+        secret = text.split("aws_secret_access_key = ")[1].split("\n")[0]
+        log = os.path.join(self.at.folder, "log")
+        with open(log, "wb") as sink:
+            daemon = subprocess.Popen([COFFERD, self.at.store, self.at.dir, "-f", *self.flags], stderr=sink)
+        wait_for(lambda: self.at.mounted and os.path.exists(self.at.socket), "the mount")
+        self.at.bucket("b", "aws:kms", self.key)
+        write_file(self.at.path("b", "secret-name"), content(1, 100), sync=True)
+        self.there.kill()
+        self.answers_within(write_file, self.at.path("b", "other-name"), b"x")
+        with open(f"/proc/{daemon.pid}/cmdline", "rb") as file:
+            self.assertNotIn(secret.encode(), file.read())
+        self.at.unmount()
+        daemon.wait(timeout=60)
+        logged = read_file(log).decode()
+        self.assertIn("does not answer", logged)
+        for word in (secret, "secret-name", "other-name", self.key, "Plaintext"):
+            self.assertNotIn(word, logged)
+        self.come_back()
+        self.at.mount(*self.flags)
+        self.assertEqual(read_file(self.at.path("b", "secret-name")), content(1, 100))
+
+
+if __name__ == "__main__":
+    main()
