@@ -7,6 +7,7 @@
 #include "crypto/keyring.h"
 #include "crypto/kms_blob.h"
 #include "crypto/local_kms.h"
+#include "store/audit_file.h"
 #include "store/catalog.h"
 #include "store/catalog_copy.h"
 #include "store/catalog_repair.h"
@@ -381,6 +382,7 @@ class Rekey {
     BucketKeys bucket_keys(*kms, suite_, clock_);
     Keyring keyring(keys_, suite_, *kms, bucket_keys);
     COFFER_TRY(copy_kms(old, *next_, suite_, keys_, *next_keys_));
+    COFFER_TRY(wrap_audit_keys(disk_, suite_, keys_, *next_keys_));
     const FileHeaders headers(keys_, suite_), next_headers(*next_keys_, suite_);
     return CatalogMove(old, *next_, disk_, keyring, headers, next_headers, *next_keys_, owner).run(wish_.progress);
   }
