@@ -6,6 +6,7 @@
 #include "admin/report_json.h"
 #include "admin/s3_error.h"
 #include "base/encoding.h"
+#include "base/limits.h"
 #include "base/scrub_limits.h"
 
 namespace coffer {
@@ -54,6 +55,10 @@ constexpr JsonMembers::Sizes kKeySizes{1, 64 * 1024};
 constexpr std::string_view kChangeUnlockSlots = "ChangeUnlockSlots";
 constexpr JsonMembers::Sizes kProofSizes{48, 48};
 
+constexpr std::size_t kAuditPlaceMax = 256;  // 176 hex digits
+json damage_json(const Damage& damage) { return {{"object", damage.object}, {"what", damage.what}}; }
+JsonError not_the_root() { return {403, "AccessDenied", "The audit trail is shown to the account's root alone"}; }
+
 JsonError badly_encoded() { return validation_error("key and prefix are percent-encoded"); }
 
 }  // namespace
@@ -64,13 +69,15 @@ struct CofferApi::Row {
 };
 
 const CofferApi::Row* CofferApi::find(std::string_view operation) {
-  static constexpr std::array<Row, 8> kRows = {{
+  static constexpr std::array<Row, 10> kRows = {{
       {"Status", &CofferApi::status},
       {"Inspect", &CofferApi::inspect},
       {"Reseal", &CofferApi::reseal},
       {"Scrub", &CofferApi::scrub},
       {"ScrubReport", &CofferApi::scrub_report},
       {kChangeUnlockSlots, &CofferApi::change_unlock_slots},
+      {"Audit", &CofferApi::audit},
+      {"AuditVerify", &CofferApi::audit_verify},
       {"KmsStats", &CofferApi::kms_stats},
       {"CheckBucket", &CofferApi::check_bucket},
   }};
@@ -174,6 +181,38 @@ JsonAnswer CofferApi::change_unlock_slots(Request request, const Principal&) {
   if (members.error()) return *members.error();
   if (auto changed = unlock_.change_slots(keyslots, proof); !changed.ok()) return to_coffer(changed.error(), "");
   return print_json(json::object());
+}
+
+// Whoever reads the trail reads everybody's names.
+JsonAnswer CofferApi::audit(Request request, const Principal& caller) {
+  JsonMembers members(request);
+  const auto from = members.text("from", {0, kAuditPlaceMax});
+  const auto limit = members.integer("limit", 1, kAuditPageMax);
+  if (members.error()) return *members.error();
+  if (!caller.arn.ends_with(":root")) return not_the_root();
+  auto page = audit_.read(from.value_or(""), static_cast<std::size_t>(limit.value_or(kAuditPageMax)));
+  if (!page.ok()) return to_coffer(page.error(), "");
+  auto entries = json::array();
+  for (auto& entry : page->entries) {
+    entries.push_back({{"number", entry.number},
+                       {"missing", entry.missing},
+                       {"cuts", entry.cuts},
+                       {"record", std::move(entry.record)}});
+  }
+  return print_json({{"entries", std::move(entries)}, {"next", page->next}, {"damage", array_of(page->damage, damage_json)}});
+}
+
+JsonAnswer CofferApi::audit_verify(Request, const Principal& caller) {
+  if (!caller.arn.ends_with(":root")) return not_the_root();
+  const auto verdict = audit_.verify();
+  if (!verdict.ok()) return to_coffer(verdict.error(), "");
+  return print_json({{"files", verdict->files},
+                     {"records", verdict->records},
+                     {"first_record", verdict->first_record},
+                     {"missing", verdict->missing},
+                     {"cuts", verdict->cuts},
+                     {"digest", verdict->digest},
+                     {"damage", array_of(verdict->damage, damage_json)}});
 }
 
 JsonAnswer CofferApi::kms_stats(Request, const Principal&) {

@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "admin/audit_control.h"
 #include "admin/control.h"
 #include "admin/json_rpc.h"
 
@@ -24,6 +25,9 @@ namespace coffer {
 //                                      unless it ended before its end
 //   ChangeUnlockSlots {"keyslots","proof"} -> {}; the next keyslots.json whole, and in base64 the proof that its maker has
 //                                      the root key. Over the Unix socket only: AccessDenied over TCP
+//   Audit        {"from","limit"}   -> {"entries":[{"number","missing","cuts","record"}],"next","damage":[{"object","what"}]};
+//                                      from: `next` of the answer before, or nothing: the oldest. record is a text of JSON. For the root alone
+//   AuditVerify  {}                 -> {"files","records","first_record","missing","cuts","digest","damage":[]}; the same
 //   KmsStats     {}                 -> {"GenerateDataKey":N,"Decrypt":N,...}
 //   CheckBucket  {"bucket"}         -> {"bucket","sse","kms_key","kms_key_arn","usable","code","message"}; whether the
 //                                      bucket's rule could seal now. code and message only when usable is false: S3's
@@ -34,8 +38,8 @@ namespace coffer {
 class CofferApi {
  public:
   CofferApi(BucketControl& buckets, KeyControl& keys, DataKeyControl& data_keys, MountControl& mount,
-            UnlockControl& unlock)
-      : buckets_(buckets), keys_(keys), data_keys_(data_keys), mount_(mount), unlock_(unlock) {}
+            UnlockControl& unlock, AuditControl& audit)
+      : buckets_(buckets), keys_(keys), data_keys_(data_keys), mount_(mount), unlock_(unlock), audit_(audit) {}
 
   JsonAnswer serve(std::string_view operation, std::string_view body, const Principal& caller);
 
@@ -53,6 +57,8 @@ class CofferApi {
   JsonAnswer scrub(Request request, const Principal& caller);
   JsonAnswer scrub_report(Request request, const Principal& caller);
   JsonAnswer change_unlock_slots(Request request, const Principal& caller);
+  JsonAnswer audit(Request request, const Principal& caller);
+  JsonAnswer audit_verify(Request request, const Principal& caller);
   JsonAnswer kms_stats(Request request, const Principal& caller);
   JsonAnswer check_bucket(Request request, const Principal& caller);
   std::optional<ExternalKmsStatus> external_kms_of(const Result<KeyMetadata>& key_here, const SseRule& rule);
@@ -62,6 +68,7 @@ class CofferApi {
   DataKeyControl& data_keys_;
   MountControl& mount_;
   UnlockControl& unlock_;
+  AuditControl& audit_;
 };
 
 }  // namespace coffer

@@ -4,9 +4,11 @@
 
 #include <array>
 
+#include "admin/audit_calls.h"
 #include "admin/kms_error.h"
 #include "admin/s3_xml.h"
 #include "admin/session.h"
+#include "base/audit_limits.h"
 #include "base/encoding.h"
 
 namespace coffer {
@@ -16,6 +18,7 @@ constexpr std::string_view kSessionHeader = "x-amz-s3session-token";
 constexpr std::string_view kTargetHeader = "x-amz-target";
 constexpr std::string_view kKmsPrefix = "TrentService.";
 constexpr std::string_view kCofferPrefix = "Coffer.";
+constexpr std::string_view kUnknownOperation = "UnknownOperation";
 
 // Names for a request that its sender can quote; nothing depends on them.
 template <std::size_t N>
@@ -141,15 +144,17 @@ Server::Server(Realm realm, const Controls& controls, const Credentials& credent
     : realm_(std::move(realm)),
       s3_(realm_, controls.buckets, clock),
       kms_(controls.kms, realm_),
-      coffer_(controls.buckets, controls.kms.keys, controls.kms.data_keys, controls.mount, controls.unlock),
+      coffer_(controls.buckets, controls.kms.keys, controls.kms.data_keys, controls.mount, controls.unlock, controls.audit),
       credentials_(credentials),
       clock_(clock),
-      log_(std::move(log)) {}
+      log_(std::move(log)),
+      audit_(controls.audit) {}
 
 HttpResponse Server::handle(const HttpRequest& request) {
   try {
     const auto target = request.header(kTargetHeader);
     auto outcome = target ? serve_json(request, *target) : serve_s3(request);
+    audit(request, outcome);
     log(request, outcome);
     return std::move(outcome.response);
   } catch (...) {  // no memory, or a library's own mistake: nothing of ours throws
@@ -160,6 +165,10 @@ HttpResponse Server::handle(const HttpRequest& request) {
 Server::Outcome Server::serve_s3(const HttpRequest& request) {
   Outcome outcome;
   const auto answer = [&](S3Result<HttpResponse> result) -> Outcome {
+    if (const auto* error = std::get_if<S3Error>(&result)) {
+      outcome.error_code = error->code;
+      outcome.error_message = error->message;
+    }
     outcome.response = s3_response(request, std::move(result));
     return std::move(outcome);
   };
@@ -181,6 +190,7 @@ Server::Outcome Server::serve_s3(const HttpRequest& request) {
   if (const auto* failure = std::get_if<AuthFailure>(&verified)) return answer(failure->answer);
   const auto& key = *std::get<const AccessKey*>(verified);
   outcome.access_key_id = key.id;
+  outcome.caller = key.principal;
 
   auto lifted = request;
   if (auto error = lift_headers(lifted, named)) return answer(*error);
@@ -194,6 +204,10 @@ Server::Outcome Server::serve_s3(const HttpRequest& request) {
 Server::Outcome Server::serve_json(const HttpRequest& request, std::string_view target) {
   Outcome outcome;
   const auto answer = [&](JsonAnswer result) -> Outcome {
+    if (const auto* error = std::get_if<JsonError>(&result)) {
+      outcome.error_code = audit_error_code(error->type);
+      outcome.error_message = error->message.value_or("");
+    }
     outcome.response = json_response(std::move(result));
     return std::move(outcome);
   };
@@ -204,6 +218,7 @@ Server::Outcome Server::serve_json(const HttpRequest& request, std::string_view 
   if (const auto* failure = std::get_if<AuthFailure>(&verified)) return answer(to_json_error(*failure));
   const auto& key = *std::get<const AccessKey*>(verified);
   outcome.access_key_id = key.id;
+  outcome.caller = key.principal;
 
   const auto prefix = ours ? kCofferPrefix : kKmsPrefix;
   if (request.method != "POST" || !target.starts_with(prefix)) return answer(unknown_operation());
@@ -214,6 +229,66 @@ Server::Outcome Server::serve_json(const HttpRequest& request, std::string_view 
     return answer(JsonError{403, "AccessDenied", "This operation is served on the Unix socket alone"});
   return answer(ours ? coffer_.serve(operation, request.body, key.principal)
                      : kms_.serve(operation, request.body, key.principal));
+}
+
+bool Server::records_stranger(std::uint64_t& passed_over) {
+  const std::lock_guard lock(strangers_mutex_);
+  const std::int64_t now = clock_.monotonic_ns();
+  if (now - strangers_since_ns_ >= 60'000'000'000 || strangers_since_ns_ == 0) {
+    strangers_since_ns_ = now;
+    strangers_recorded_ = 0;
+  }
+  if (strangers_recorded_ == kAuditStrangersPerMinute) {
+    ++strangers_passed_over_;
+    return false;
+  }
+  ++strangers_recorded_;
+  passed_over = std::exchange(strangers_passed_over_, 0);
+  return true;
+}
+
+void Server::audit(const HttpRequest& request, const Outcome& outcome) {
+  AuditCall call;
+  call.time_ns = clock_.wall_ns();
+  call.caller = outcome.caller;
+  if (outcome.caller) call.access_key_id = outcome.access_key_id;
+  call.address = request.peer_uid ? "local" : "127.0.0.1";
+  call.agent = request.header("user-agent").value_or("");
+  call.error_code = outcome.error_code;
+  call.error_message = outcome.error_message;
+  auto additional = nlohmann::ordered_json::object();
+  if (request.peer_uid) additional["peerUid"] = *request.peer_uid;
+  for (const auto& header : outcome.response.headers)
+    if (equal_ignoring_case(header.name, "x-amz-request-id") || equal_ignoring_case(header.name, "x-amzn-requestid"))
+      call.request_id = header.value;
+
+  if (const auto target = request.header(kTargetHeader)) {
+    const bool ours = target->starts_with(kCofferPrefix);
+    const auto prefix = ours ? kCofferPrefix : kKmsPrefix;
+    auto operation = target->starts_with(prefix) ? target->substr(prefix.size()) : std::string_view();
+    if (!(ours ? CofferApi::knows(operation) : KmsApi::knows(operation))) operation = kUnknownOperation;
+    const bool changes = ours ? tell_coffer_request(call, operation, request.body) : true;
+    if (!changes && outcome.error_code.empty()) return;
+    if (!ours) tell_kms_request(call, operation, request.body);
+    if (!ours && outcome.error_code.empty()) tell_kms_answer(call, operation, outcome.response.body);
+  } else {
+    const auto target_read = parse_s3_target(request);
+    const auto* s3_target = std::get_if<S3Target>(&target_read);
+    const bool directories = s3_target != nullptr && s3_target->host == S3Target::Host::kControl;
+    const auto operation = s3_target != nullptr ? s3_operation(*s3_target, request.method, directories)
+                                                : S3Result<S3Operation>(invalid_request(""));
+    const auto* known = std::get_if<S3Operation>(&operation);
+    call.name = outcome.operation != "-" ? outcome.operation : known != nullptr ? operation_name(*known) : kUnknownOperation;
+    call.source = kAuditS3;
+    if (s3_target != nullptr) tell_s3_request(call, *s3_target, request, realm_);
+  }
+  if (!outcome.caller) {
+    std::uint64_t passed_over = 0;
+    if (!records_stranger(passed_over)) return;
+    if (passed_over > 0) additional["unrecordedBefore"] = passed_over;
+  }
+  if (!additional.empty()) call.additional = std::move(additional);
+  audit_.record(audit_record(call, realm_));
 }
 
 // Neither targets nor headers are written: they may name objects, or hold what a stranger wants in the log.

@@ -270,6 +270,27 @@ void add_scrub(Tree& tree) {
   add_json(app, options->json);
 }
 
+void add_audit(Tree& tree) {
+  using Verb = AuditOptions::Verb;
+  CLI::App& group = add_group(tree.root, "audit", "the record of each S3 and KMS call");
+  const auto add = [&](const char* name, Verb verb, const char* what) {
+    auto leaf = add_leaf<AuditOptions>(tree, group, name, what);
+    leaf.options->verb = verb;
+    leaf.app.add_option("STORE", leaf.options->store, "an unmounted store; else the daemon of a mount is asked");
+    if (verb != Verb::kVerify) {
+      leaf.app.add_option("--last", leaf.options->last, "the last records alone, so many");
+      leaf.app.add_flag("--follow", leaf.options->follow, "go on with each new record")->excludes("STORE");
+    }
+    add_unlock(leaf.app, leaf.options->unlock);
+    add_endpoint(leaf.app, leaf.options->endpoint);
+    add_json(leaf.app, leaf.options->json);
+    if (verb != Verb::kVerify) leaf.app.get_option("--json")->excludes("--follow");
+  };
+  add("show", Verb::kShow, "a line for each, oldest first");
+  add("export", Verb::kExport, "CloudTrail's JSON, one record a line");
+  add("verify", Verb::kVerify, "that no record was changed, moved or removed");
+}
+
 void add_unlock_commands(Tree& tree) {
   CLI::App& group = add_group(tree.root, "unlock", "the ways to open a store");
   auto [app, options] = add_leaf<UnlockListOptions>(tree, group, "list", "the unlock slots");
@@ -309,6 +330,7 @@ void build(Tree& tree) {
   add_offline(tree);
   add_reseal(tree);
   add_scrub(tree);
+  add_audit(tree);
   add_unlock_commands(tree);
 }
 

@@ -22,6 +22,7 @@ Result<int> run_command(const CatOptions& options, Console& console);
 Result<int> run_command(const FsckOptions& options, Console& console);
 Result<int> run_command(const ResealOptions& options, Console& console);
 Result<int> run_command(const ScrubOptions& options, Console& console);
+Result<int> run_command(const AuditOptions& options, Console& console);
 Result<int> run_command(const UnlockListOptions& options, Console& console);
 Result<int> run_command(const UnlockAddOptions& options, Console& console);
 Result<int> run_command(const UnlockRemoveOptions& options, Console& console);

@@ -134,6 +134,17 @@ struct ScrubOptions {
   bool json = false;
 };
 
+struct AuditOptions {
+  enum class Verb { kShow, kExport, kVerify };
+  Verb verb = Verb::kShow;
+  std::optional<std::string> store;  // unmounted; else a daemon answers
+  std::optional<std::size_t> last;   // so many records alone
+  bool follow = false;
+  UnlockFlags unlock;
+  EndpointChoice endpoint;
+  bool json = false;
+};
+
 struct UnlockListOptions {
   std::string store;
   UnlockFlags unlock;
@@ -165,7 +176,7 @@ struct UnlockRekeyOptions {
 
 using Command = std::variant<HelpOptions, InitOptions, MountOptions, UnmountOptions, SyncOptions, StatusOptions,
                              BucketOptions, EncryptionOptions, KmsOptions, InspectOptions, CatOptions, FsckOptions,
-                             ResealOptions, ScrubOptions, UnlockListOptions, UnlockAddOptions, UnlockRemoveOptions,
-                             UnlockRekeyOptions>;
+                             ResealOptions, ScrubOptions, AuditOptions, UnlockListOptions, UnlockAddOptions,
+                             UnlockRemoveOptions, UnlockRekeyOptions>;
 
 }  // namespace coffer

@@ -72,8 +72,8 @@ Status StoreBucketControl::try_key(const BucketName& bucket, std::string_view ke
   const auto arn = parse_kms_arn(key_arn);
   COFFER_ASSIGN(const Region region, Region::parse(arn ? arn->region : ""));
   const EncryptionContext context = {{std::string(kContextArn), bucket_arn({found.owner, region}, bucket)}};
-  COFFER_ASSIGN(const DataKey made, kms_.generate_data_key(key_arn, context, caller));
-  COFFER_TRY(kms_.decrypt(made.blob, context, caller));
+  COFFER_ASSIGN(const DataKey made, calls_.generate_data_key(key_arn, context, caller));
+  COFFER_TRY(calls_.decrypt(made.blob, context, caller));
   return {};
 }
 

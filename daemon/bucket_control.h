@@ -13,9 +13,17 @@ namespace coffer {
 class StoreBucketControl final : public BucketControl {
  public:
   // Buckets made here belong to `uid` and `gid`, the mounter.
-  StoreBucketControl(Store& store, const Keyring& keyring, LocalKms& kms, KernelCache& cache, std::uint32_t uid,
-                     std::uint32_t gid, Log log)
-      : store_(store), keyring_(keyring), kms_(kms), cache_(cache), uid_(uid), gid_(gid), log_(std::move(log)) {}
+  // calls: where the calls go that S3 makes for a caller, in front of kms.
+  StoreBucketControl(Store& store, const Keyring& keyring, LocalKms& kms, Kms& calls, KernelCache& cache,
+                     std::uint32_t uid, std::uint32_t gid, Log log)
+      : store_(store),
+        keyring_(keyring),
+        kms_(kms),
+        calls_(calls),
+        cache_(cache),
+        uid_(uid),
+        gid_(gid),
+        log_(std::move(log)) {}
 
   Status create_bucket(const BucketName& bucket, const Principal& caller) override;
   Status delete_bucket(const BucketName& bucket) override;
@@ -32,6 +40,7 @@ class StoreBucketControl final : public BucketControl {
   Store& store_;
   const Keyring& keyring_;
   LocalKms& kms_;
+  Kms& calls_;
   KernelCache& cache_;
   const std::uint32_t uid_, gid_;
   const Log log_;

@@ -8,9 +8,10 @@
 
 namespace coffer {
 
-Housekeeper::Housekeeper(Store& store, std::function<Status()> tend_keys, Log log)
+Housekeeper::Housekeeper(Store& store, std::function<Status()> tend_keys, AuditTrail& audit, Log log)
     : store_(store),
       tend_keys_(std::move(tend_keys)),
+      audit_(audit),
       log_(std::move(log)),
       soft_([this] { commit_softly(); }),
       durable_([this] { commit_durably(); }),
@@ -48,6 +49,7 @@ void Housekeeper::report(const char* what, const Status& status) {
 
 void Housekeeper::commit_softly() {
   while (wait_ms(kCommitIntervalMs)) {
+    audit_.write();
     if (store_.dirty()) report("commit", store_.commit_soon());
   }
 }
@@ -59,7 +61,12 @@ void Housekeeper::commit_durably() {
     if (since_durable_ms < kDurableIntervalMs) continue;
     since_durable_ms = 0;
     report("tending the keys", tend_keys_());
-    if (store_.dirty()) report("durable commit", store_.sync_all());
+    const std::uint64_t audit_first = audit_.first_committed();
+    const bool recorded = audit_.sync();
+    if (!store_.dirty() && !recorded) continue;
+    const Status durable = store_.sync_all();
+    report("durable commit", durable);
+    if (durable.ok()) audit_.prune(audit_first);
   }
 }
 

@@ -6,17 +6,19 @@
 #include <thread>
 
 #include "base/log.h"
+#include "daemon/audit_trail.h"
 #include "store/store.h"
 
 namespace coffer {
 
 // The threads that give the store its time: soft commits every kCommitIntervalMs; beside them, so that a slow disk does
 // not delay those, durable commits, checkpoints and garbage every kDurableIntervalMs; resealing as long as there is
-// any, half of the time at most; an online check, at the rate it was asked for; KMS keys whose time has come, with the durable commits. Its end stops them.
+// any, half of the time at most; an online check, at the rate it was asked for; KMS keys whose time has come, with the durable commits; and the audit
+// trail, with both kinds of commits. Its end stops them.
 class Housekeeper {
  public:
   // tend_keys: what KMS keys do by themselves when their time comes.
-  Housekeeper(Store& store, std::function<Status()> tend_keys, Log log);
+  Housekeeper(Store& store, std::function<Status()> tend_keys, AuditTrail& audit, Log log);
   ~Housekeeper();
 
  private:
@@ -29,6 +31,7 @@ class Housekeeper {
 
   Store& store_;
   const std::function<Status()> tend_keys_;
+  AuditTrail& audit_;
   const Log log_;
   std::mutex mutex_;  // guards ending_, reported_
   std::condition_variable end_;

@@ -17,6 +17,7 @@
 #include "base/exit_code.h"
 #include "base/limits.h"
 #include "daemon/admin_socket.h"
+#include "daemon/audit_trail.h"
 #include "daemon/bucket_control.h"
 #include "daemon/credentials.h"
 #include "daemon/curl_kms_transport.h"
@@ -121,9 +122,15 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
   COFFER_ASSIGN(const CredentialsFile credentials, load_credentials(path, account_root, log));
 
   LocalKms& kms = *opened->kms;
+  COFFER_ASSIGN(const auto audit, AuditTrail::open(opened->folder->disk(), *opened->keys, *opened->suite,
+                                                   *opened->catalog, clock, log, options.audit_files));
+  opened->observed_kms->observe([&audit = *audit](KmsUse use) { audit.kms_used(std::move(use)); });
   COFFER_ASSIGN(const auto store, Store::open(*opened->catalog, opened->folder->disk(), *opened->keyring, clock, log,
                                               options.principal.value_or(account_root)));
-  store->before_commit([&kms] { return kms.save_call_counts(); });
+  store->before_commit([&kms, &audit = *audit]() -> Status {
+    COFFER_TRY(audit.before_commit());
+    return kms.save_call_counts();
+  });
   if (options.block_sse_c) store->block_sse_c_in_new_buckets();
   const auto make_durable = [&store = *store] { return store.sync_all(); };
 
@@ -131,7 +138,7 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
   COFFER_ASSIGN(const auto shell, FuseShell::mount(*store, clock, shell_options(options, path, dir), log));
   COFFER_TRY(shell->start());
 
-  StoreBucketControl buckets(*store, *opened->keyring, kms, *shell, getuid(), getgid(), log);
+  StoreBucketControl buckets(*store, *opened->keyring, kms, *opened->observed_kms, *shell, getuid(), getgid(), log);
   StoreKeyUsers key_users(*store, *opened->bucket_keys, *shell, log);
   KmsKeyControl keys(kms, key_users, make_durable);
   KmsAliasControl aliases(kms, make_durable);
@@ -146,8 +153,8 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
     external_keys.emplace(*elsewhere.kms, key_users, log);
     external_keys->start();
   }
-  Server server(realm, {buckets, {keys, aliases, tags, rotations, keys, data_keys}, mount, unlock}, credentials, clock,
-                log);
+  Server server(realm, {buckets, {keys, aliases, tags, rotations, keys, data_keys}, mount, unlock, *audit},
+                credentials, clock, log);
   const auto handle = [&server](const HttpRequest& request) { return server.handle(request); };
   COFFER_ASSIGN(const auto on_socket, HttpServer::start(socket->fd(), handle, log));
   std::unique_ptr<HttpServer> on_loopback;
@@ -155,8 +162,10 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
     COFFER_ASSIGN(const int fd, listen_on_loopback(*options.listen_port));
     COFFER_ASSIGN(on_loopback, HttpServer::start(fd, handle, log));
   }
-  auto housekeeper = std::make_unique<Housekeeper>(*store, [&keys] { return keys.tend(); }, log);
+  auto housekeeper = std::make_unique<Housekeeper>(*store, [&keys] { return keys.tend(); }, *audit, log);
 
+  const Principal mounter = options.principal.value_or(account_root);
+  audit->note("Mount", mounter);
   log(LogLevel::kInfo, "serving; " + opened->suite->describe());
   service::notify_ready("serving " + dir);
   starter.ready();
@@ -169,6 +178,8 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
   shell->unmount();
   shell->stop();
   housekeeper.reset();
+  audit->note("Unmount", mounter);
+  audit->sync();
   const Status synced = store->finish();
   if (synced.ok() && !store->poisoned()) return {};
   return Error{Code::kPoisoned,

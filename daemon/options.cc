@@ -4,6 +4,7 @@
 #include <charconv>
 #include <thread>
 
+#include "base/audit_limits.h"
 #include "base/limits.h"
 
 namespace coffer {
@@ -65,6 +66,15 @@ Status take_mount_option(const std::string& option, DaemonOptions& options) {
     options.poll_us = *micros;
     return {};
   }
+  if (name == "audit-files") {
+    const auto files = number<std::uint64_t>(value);
+    if (!files || *files < kAuditFilesMin || *files > kAuditFilesMax) {
+      return wrong("-o audit-files= takes a number, " + std::to_string(kAuditFilesMin) + " to " +
+                   std::to_string(kAuditFilesMax));
+    }
+    options.audit_files = *files;
+    return {};
+  }
   if (option == "block-sse-c") {
     options.block_sse_c = true;
     return {};
@@ -96,7 +106,7 @@ void describe(CLI::App& app, DaemonOptions& options, Raw& raw) {
   app.add_option("STORE", options.store, "the store's folder")->required();
   app.add_option("DIR", options.dir, "where to mount it: an empty folder")->required();
   app.add_flag("-f", options.foreground, "log to stderr");
-  app.add_option("-o", raw.mount_options, "mount options: principal=ARN, poll-us=N, block-sse-c; the rest is libfuse's")
+  app.add_option("-o", raw.mount_options, "mount options: principal=ARN, poll-us=N, audit-files=N, block-sse-c; the rest is libfuse's")
       ->type_name("OPT,OPT...")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

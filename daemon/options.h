@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/limits.h"
 #include "base/names.h"
 #include "base/result.h"
 #include "store/unlock_source.h"
@@ -28,6 +29,7 @@ struct DaemonOptions {
   std::vector<std::string> mount_options;  // for libfuse, one each, escapes kept
   std::optional<Principal> principal;      // whose keys the mount uses; else the account's root
   std::uint32_t poll_us = 0;
+  std::uint64_t audit_files = kAuditFilesKept;  // of the audit trail, before the oldest goes
   bool block_sse_c = false;  // in buckets made from now on (GBE-02)
 };
 

@@ -46,9 +46,10 @@ Result<std::unique_ptr<OpenedStore>> OpenedStore::open(const std::string& path, 
 
   COFFER_ASSIGN(opened->kms, LocalKms::open(*opened->keys, *opened->suite, *opened->catalog, clock, realm));
   if (options.external != nullptr) opened->router = std::make_unique<KmsRouter>(*opened->kms, *options.external);
-  Kms& serving = opened->serving_kms();
-  opened->bucket_keys = std::make_unique<BucketKeys>(serving, *opened->suite, clock);
-  opened->keyring = std::make_unique<Keyring>(*opened->keys, *opened->suite, serving, *opened->bucket_keys);
+  opened->observed_kms = std::make_unique<ObservedKms>(opened->router ? static_cast<Kms&>(*opened->router) : *opened->kms);
+  Kms& kms = *opened->observed_kms;
+  opened->bucket_keys = std::make_unique<BucketKeys>(kms, *opened->suite, clock);
+  opened->keyring = std::make_unique<Keyring>(*opened->keys, *opened->suite, kms, *opened->bucket_keys);
   return opened;
 }
 

@@ -8,6 +8,7 @@
 #include "crypto/keyring.h"
 #include "crypto/kms_router.h"
 #include "crypto/local_kms.h"
+#include "crypto/observed_kms.h"
 #include "store/catalog.h"
 #include "store/store_folder.h"
 
@@ -33,7 +34,7 @@ struct OpenedStore {
   std::unique_ptr<Catalog> catalog;
   std::unique_ptr<LocalKms> kms;
   std::unique_ptr<KmsRouter> router;  // in front of it where there is an external one
-  Kms& serving_kms() const { return router ? static_cast<Kms&>(*router) : *kms; }
+  std::unique_ptr<ObservedKms> observed_kms;  // every call that S3 makes goes through it
   std::unique_ptr<BucketKeys> bucket_keys;
   std::unique_ptr<Keyring> keyring;
 };

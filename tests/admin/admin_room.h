@@ -1,6 +1,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -10,6 +11,27 @@
 
 namespace coffer {
 
+class FakeAudit final : public AuditControl {
+ public:
+  void record(std::string record) override {
+    const std::lock_guard lock(mutex_);
+    records.push_back(std::move(record));
+  }
+  Result<Page> read(std::string_view from, std::size_t limit) override {
+    Page page;
+    std::size_t at = from.empty() ? 0 : std::stoul(std::string(from));
+    for (; at < records.size() && page.entries.size() < limit; ++at) page.entries.push_back({at + 1, 0, 0, records[at]});
+    page.next = std::to_string(at);
+    return page;
+  }
+  Result<Verdict> verify() override { return Verdict{1, records.size(), 1, 0, 0, "abcd", {}}; }
+
+  std::vector<std::string> records;
+
+ private:
+  std::mutex mutex_;  // guards records while requests run
+};
+
 // The server over fakes, and a client that signs. Requests are handed over without a socket.
 struct AdminRoom {
   explicit AdminRoom(std::string_view region = "us-east-1")
@@ -17,7 +39,7 @@ struct AdminRoom {
         buckets(realm.account),
         kms(realm),
         credentials(Principal::root_of(realm.account)),
-        server(realm, {buckets, kms.controls(), mount, unlock}, credentials, clock,
+        server(realm, {buckets, kms.controls(), mount, unlock, audit}, credentials, clock,
                [this](LogLevel, std::string_view line) { log_lines.emplace_back(line); }) {
     buckets.add("docs");
   }
@@ -65,6 +87,7 @@ struct AdminRoom {
   FakeKms kms;
   FakeMount mount;
   FakeUnlock unlock;
+  FakeAudit audit;
   FakeCredentials credentials;
   std::vector<std::string> log_lines;
   Server server;

@@ -15,6 +15,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, os.pardir, "mount")]
 
 from mounted import MountTest, Scratch, coffer, content, main, read_file, wait_for, write_file  # noqa: E402
 
+import audit  # noqa: E402
 import catalog  # noqa: E402
 import coffer_reader  # noqa: E402
 import keys  # noqa: E402
@@ -278,6 +279,38 @@ class Reader(ReaderTest):
             for extra in (aad, bound):
                 with self.assertRaises(sealing.Damaged):
                     sealing.open_gcm(key, what, extra, data, "a layer alone")
+
+
+class AuditTrail(ReaderTest):
+    def read(self):
+        store = self.opened()
+        (end,) = store.database.execute("SELECT value FROM meta WHERE name = 'audit_end'").fetchone()
+        return audit.records(store.root, store.path, audit.End(end))
+
+    def test_its_records_are_those_that_coffer_shows(self):
+        self.at.create_key()
+        self.at.remount()
+        self.at.bucket("bucket", "aws:kms")
+        write_file(self.at.path("bucket", "object"), b"x")
+        self.at.unmount()
+        shown = coffer("audit", "export", self.at.store).stdout.splitlines()
+        self.assertEqual(self.read(), shown)
+        self.assertIn("arn:aws:s3:::bucket/object", "".join(shown))
+
+    def test_what_was_changed_or_cut_off_is_refused(self):
+        self.at.create_key()
+        self.at.unmount()
+        name = os.path.join(self.at.store, "audit", f"{1:016x}")
+        whole = read_file(name)
+        for at in (1, 20, 4100, 4096 + 256 + 40, len(whole) - 1):
+            damaged = bytearray(whole)
+            damaged[at] ^= 1
+            write_file(name, damaged)
+            with self.assertRaises(sealing.Damaged):
+                self.read()
+        write_file(name, whole[:-256])
+        with self.assertRaises(sealing.Damaged):
+            self.read()
 
 
 class RecoveryKey(unittest.TestCase):

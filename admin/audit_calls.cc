@@ -1,0 +1,194 @@
+#include "admin/audit_calls.h"
+
+#include <algorithm>
+#include <array>
+
+#include "admin/json_rpc.h"
+#include "admin/s3_xml.h"
+#include "base/limits.h"
+
+namespace coffer {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr std::string_view kS3Namespace = "http://s3.amazonaws.com/doc/2006-03-01/";
+
+// As CloudTrail writes the members of a JSON protocol.
+std::string lower_first(std::string name) {
+  if (!name.empty() && name[0] >= 'A' && name[0] <= 'Z') name[0] = static_cast<char>(name[0] - 'A' + 'a');
+  return name;
+}
+
+ordered_json shown(const json& value) {
+  if (value.is_string()) return audit_text(value.get_ref<const std::string&>());
+  if (value.is_number() || value.is_boolean()) return value;
+  return nullptr;
+}
+
+// Texts of a map, or of a list of texts or of flat objects.
+ordered_json shown_deep(const json& value) {
+  if (value.is_object()) {
+    auto out = ordered_json::object();
+    for (const auto& [name, inner] : value.items()) out[lower_first(name)] = shown_deep(inner);
+    return out;
+  }
+  if (value.is_array()) {
+    auto out = ordered_json::array();
+    for (const auto& inner : value) out.push_back(shown_deep(inner));
+    return out;
+  }
+  return shown(value);
+}
+
+ordered_json context_in(const json& value) {
+  std::map<std::string, std::string> context;
+  if (!value.is_object()) return nullptr;
+  for (const auto& [name, text] : value.items())
+    if (text.is_string()) context[name] = text.get<std::string>();
+  return audit_context(context);
+}
+
+enum class Form { kPlain, kDeep, kContext };
+struct Told {
+  std::string_view name;
+  Form form = Form::kPlain;
+};
+constexpr std::array kToldOfKms = {Told{"KeyId"},
+                                   Told{"KeySpec"},
+                                   Told{"NumberOfBytes"},
+                                   Told{"EncryptionAlgorithm"},
+                                   Told{"EncryptionContext", Form::kContext},
+                                   Told{"SourceKeyId"},
+                                   Told{"DestinationKeyId"},
+                                   Told{"SourceEncryptionContext", Form::kContext},
+                                   Told{"DestinationEncryptionContext", Form::kContext},
+                                   Told{"SourceEncryptionAlgorithm"},
+                                   Told{"DestinationEncryptionAlgorithm"},
+                                   Told{"DryRun"},
+                                   Told{"Description"},
+                                   Told{"KeyUsage"},
+                                   Told{"CustomerMasterKeySpec"},
+                                   Told{"Origin"},
+                                   Told{"MultiRegion"},
+                                   Told{"BypassPolicyLockoutSafetyCheck"},
+                                   Told{"Tags", Form::kDeep},
+                                   Told{"TagKeys", Form::kDeep},
+                                   Told{"AliasName"},
+                                   Told{"TargetKeyId"},
+                                   Told{"PendingWindowInDays"},
+                                   Told{"RotationPeriodInDays"},
+                                   Told{"ExpirationModel"},
+                                   Told{"ValidTo"},
+                                   Told{"WrappingAlgorithm"},
+                                   Told{"WrappingKeySpec"},
+                                   Told{"ImportType"},
+                                   Told{"KeyMaterialId"},
+                                   Told{"PolicyName"},
+                                   Told{"Policy"},
+                                   Told{"GranteePrincipal"},
+                                   Told{"RetiringPrincipal"},
+                                   Told{"Operations", Form::kDeep},
+                                   Told{"Constraints", Form::kDeep},
+                                   Told{"Name"},
+                                   Told{"GrantId"},
+                                   Told{"Limit"},
+                                   Told{"Marker"}};
+
+// Answers that hold no secret, and say what came of the call.
+constexpr std::array kAnswersTold = {"CreateKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "CreateGrant",
+                                     "RotateKeyOnDemand"};
+
+// A text member of a JSON document as print_json writes it, without reading what else is in there: it may be a secret.
+std::string text_in(std::string_view body, std::string_view name) {
+  const std::string mark = "\"" + std::string(name) + "\":\"";
+  const auto at = body.find(mark);
+  if (at == body.npos) return {};
+  const auto rest = body.substr(at + mark.size());
+  return std::string(rest.substr(0, rest.find('"')));
+}
+
+void add_resource(AuditCall& call, const std::string& arn) {
+  if (!arn.starts_with("arn:aws:")) return;
+  if (std::find(call.resources.begin(), call.resources.end(), arn) == call.resources.end())
+    call.resources.push_back(audit_text(arn));
+}
+
+ordered_json rule_json(const SseRule& rule) {
+  ordered_json by_default = {{"SSEAlgorithm", sse_name(rule.algorithm)}};
+  if (rule.kms_key) by_default["KMSMasterKeyID"] = *rule.kms_key;
+  return {{"Rule", {{"ApplyServerSideEncryptionByDefault", by_default}, {"BucketKeyEnabled", rule.bucket_key_enabled}}},
+          {"xmlns", kS3Namespace}};
+}
+
+}  // namespace
+
+void tell_kms_request(AuditCall& call, std::string_view operation, std::string_view body) {
+  call.source = kAuditKms;
+  call.name = operation;
+  const auto parsed = parse_json_object(body);
+  const auto* request = std::get_if<json>(&parsed);
+  if (request == nullptr) return;
+  auto parameters = ordered_json::object();
+  for (const Told& told : kToldOfKms) {
+    const auto found = request->find(told.name);
+    if (found == request->end()) continue;
+    auto& out = parameters[lower_first(std::string(told.name))];
+    switch (told.form) {
+      case Form::kPlain: out = shown(*found); break;
+      case Form::kDeep: out = shown_deep(*found); break;
+      case Form::kContext: out = context_in(*found); break;
+    }
+  }
+  if (!parameters.empty()) call.parameters = std::move(parameters);
+  for (const auto* name : {"KeyId", "SourceKeyId", "DestinationKeyId", "TargetKeyId"}) {
+    const auto found = request->find(name);
+    if (found != request->end() && found->is_string()) add_resource(call, found->get_ref<const std::string&>());
+  }
+}
+
+void tell_kms_answer(AuditCall& call, std::string_view operation, std::string_view body) {
+  for (const auto* name : {"KeyId", "SourceKeyId", "Arn"}) add_resource(call, text_in(body, name));
+  if (std::find(kAnswersTold.begin(), kAnswersTold.end(), operation) == kAnswersTold.end()) return;
+  const auto answer = json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (answer.is_object()) call.response = shown_deep(answer);
+}
+
+void tell_s3_request(AuditCall& call, const S3Target& target, const HttpRequest& request, const Realm& realm) {
+  call.source = kAuditS3;
+  auto parameters = ordered_json::object();
+  if (!target.bucket.empty()) parameters["bucketName"] = audit_text(target.bucket);
+  if (const auto host = request.header("host")) parameters["Host"] = audit_text(*host);
+  for (const auto* name : {"encryption", "policy", "session"})
+    if (target.has_query(name)) parameters[name] = "";
+  if (call.name == "PutBucketEncryption") {
+    const bool directory = target.bucket.ends_with("--x-s3");
+    const auto rule = directory ? parse_directory_encryption_configuration(request.body)
+                                : parse_encryption_configuration(request.body);
+    if (const auto* read = std::get_if<SseRule>(&rule))
+      parameters["ServerSideEncryptionConfiguration"] = rule_json(*read);
+  }
+  call.parameters = std::move(parameters);
+  if (const auto bucket = BucketName::parse(target.bucket); bucket.ok())
+    call.resources.push_back(bucket_arn(realm, *bucket));
+}
+
+bool tell_coffer_request(AuditCall& call, std::string_view operation, std::string_view body) {
+  call.source = kAuditCoffer;
+  call.name = operation;
+  constexpr std::array<std::string_view, 3> kRecorded = {"Reseal", "Scrub", "ChangeUnlockSlots"};
+  if (std::find(kRecorded.begin(), kRecorded.end(), operation) == kRecorded.end()) return false;
+  const auto parsed = parse_json_object(body);
+  const auto* request = std::get_if<json>(&parsed);
+  if (request == nullptr) return true;
+  auto parameters = ordered_json::object();
+  for (const auto* name : {"bucket", "prefix", "data", "rate", "restart"}) {
+    const auto found = request->find(name);
+    if (found != request->end()) parameters[name] = shown(*found);
+  }
+  if (!parameters.empty()) call.parameters = std::move(parameters);
+  return true;
+}
+
+}  // namespace coffer

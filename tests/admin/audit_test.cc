@@ -1,0 +1,155 @@
+#include <gtest/gtest.h>
+
+#include "admin/audit_calls.h"
+#include "base/audit_limits.h"
+#include "base/encoding.h"
+#include "base/limits.h"
+#include "tests/admin/admin_room.h"
+
+namespace coffer {
+namespace {
+
+using nlohmann::json;
+
+class AuditTest : public ::testing::Test {
+ protected:
+  json last() { return room.audit.records.empty() ? json() : json::parse(room.audit.records.back()); }
+  std::string create_key() {
+    return json::parse(room.kms_call("CreateKey", "{}").body)["KeyMetadata"]["Arn"].get<std::string>();
+  }
+  AdminRoom room;
+};
+
+TEST_F(AuditTest, EachRequestLeavesOneRecordOfOneLine) {
+  std::size_t calls = 0;
+  const auto expect_one_more = [&](std::string_view source, std::string_view name) {
+    ASSERT_EQ(room.audit.records.size(), ++calls);
+    EXPECT_EQ(room.audit.records.back().find('\n'), std::string::npos);
+    EXPECT_EQ(last()["eventSource"], source);
+    EXPECT_EQ(last()["eventName"], name);
+  };
+  room.s3("GET", "/");
+  expect_one_more("s3.amazonaws.com", "ListBuckets");
+  room.s3("PUT", "/another-bucket");
+  expect_one_more("s3.amazonaws.com", "CreateBucket");
+  room.s3("GET", "/docs?encryption");
+  expect_one_more("s3.amazonaws.com", "GetBucketEncryption");
+  room.s3("GET", "/docs?acl");  // what this server has not
+  expect_one_more("s3.amazonaws.com", "UnknownOperation");
+  room.s3("GET", "/%zz");
+  expect_one_more("s3.amazonaws.com", "UnknownOperation");
+  room.kms_call("ListKeys", "{}");
+  expect_one_more("kms.amazonaws.com", "ListKeys");
+  room.kms_call("NoSuchThing", "{}");
+  expect_one_more("kms.amazonaws.com", "UnknownOperation");
+  room.kms_call("ListKeys", "{");
+  expect_one_more("kms.amazonaws.com", "ListKeys");
+  room.coffer_call("Scrub", "{}");
+  expect_one_more("coffer", "Scrub");
+  for (const auto* reading : {"Status", "ScrubReport", "KmsStats", "Audit", "AuditVerify"}) {
+    EXPECT_EQ(room.coffer_call(reading, "{}").status, 200) << reading;
+    EXPECT_EQ(room.audit.records.size(), calls) << reading;
+  }
+}
+
+TEST_F(AuditTest, RequestIdsAreThoseOfTheAnswer) {
+  const auto s3 = room.s3("GET", "/docs?encryption");
+  EXPECT_EQ(last()["requestID"], header_of(s3, "x-amz-request-id"));
+  const auto kms = room.kms_call("ListKeys", "{}");
+  EXPECT_EQ(last()["requestID"], header_of(kms, "x-amzn-RequestId"));
+}
+
+TEST_F(AuditTest, NoMemberThatMayHoldASecretIsTold) {  // AUD-03
+  const auto arn = create_key();
+  const std::string secret = base64(as_bytes("nobody may read this"));
+  for (const auto* operation :
+       {"Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey", "ImportKeyMaterial", "CreateKey", "NoSuchThing"}) {
+    for (const auto* member :
+         {"Plaintext", "CiphertextBlob", "EncryptedKeyMaterial", "ImportToken", "Recipient", "Unheard", "plaintext"}) {
+      json request = {{"KeyId", arn}, {"DestinationKeyId", arn}, {member, secret}};
+      room.kms_call(operation, request.dump());
+      EXPECT_EQ(room.audit.records.back().find(secret), std::string::npos) << operation << " " << member;
+    }
+  }
+  const auto generated =
+      json::parse(room.kms_call("GenerateDataKey", json{{"KeyId", arn}, {"KeySpec", "AES_256"}}.dump()).body);
+  for (const auto* member : {"Plaintext", "CiphertextBlob"})
+    EXPECT_EQ(room.audit.records.back().find(generated[member].get<std::string>()), std::string::npos);
+  EXPECT_EQ(last()["resources"][0]["ARN"], arn);
+}
+
+TEST_F(AuditTest, AWrongSignatureIsRecordedAsNobodys) {  // AUD-04
+  auto request = room.signed_request(room.request("GET", "/docs?encryption"));
+  request.target = "/docs?encryption=";
+  request.headers.push_back({"x-amz-date", "twice"});
+  room.server.handle(request);
+  EXPECT_EQ(last()["userIdentity"], json({{"type", "Unknown"}}));
+  EXPECT_FALSE(last()["errorCode"].get<std::string>().empty());
+  room.server.handle(room.request("GET", "/docs?encryption"));
+  EXPECT_EQ(last()["errorCode"], "AccessDenied");
+  EXPECT_EQ(last()["eventName"], "GetBucketEncryption");
+}
+
+TEST_F(AuditTest, StrangersAreRecordedSoOftenAMinuteAndTheRestIsCounted) {
+  const auto unsigned_request = room.request("GET", "/docs?encryption");
+  for (std::uint64_t i = 0; i < kAuditStrangersPerMinute + 25; ++i) room.server.handle(unsigned_request);
+  EXPECT_EQ(room.audit.records.size(), kAuditStrangersPerMinute);
+  room.s3("GET", "/docs?encryption");  // somebody known is always recorded
+  EXPECT_EQ(room.audit.records.size(), kAuditStrangersPerMinute + 1);
+  room.clock.advance_ns(60'000'000'000);
+  room.server.handle(unsigned_request);
+  EXPECT_EQ(last()["additionalEventData"]["unrecordedBefore"], 25);
+}
+
+TEST_F(AuditTest, RecordsHaveALimitWhateverIsAskedFor) {
+  const auto arn = create_key();
+  for (const std::size_t size : {1000U, 8000U, 20000U, 60000U}) {
+    json context = {{"name", std::string(size, '"')}};
+    room.kms_call("GenerateDataKey",
+                  json{{"KeyId", arn}, {"KeySpec", "AES_256"}, {"EncryptionContext", context}}.dump());
+    EXPECT_LE(room.audit.records.back().size(), kAuditRecordMax);
+    EXPECT_TRUE(json::accept(room.audit.records.back()));
+    json tags = json::array();
+    while (tags.size() < size / 20) tags.push_back({{"TagKey", "\x01\x01\x01"}, {"TagValue", "v"}});
+    room.kms_call("TagResource", json{{"KeyId", arn}, {"Tags", tags}}.dump());
+    EXPECT_LE(room.audit.records.back().size(), kAuditRecordMax);
+    EXPECT_TRUE(json::accept(room.audit.records.back()));
+  }
+}
+
+TEST_F(AuditTest, AUsersNameIsTold) {  // AUD-01
+  AuditCall call;
+  call.source = kAuditKms;
+  call.name = "Decrypt";
+  call.caller = Principal{*AccountId::parse("123456789012"), "arn:aws:iam::123456789012:user/team/ana"};
+  const auto record = json::parse(audit_record(call, room.realm));
+  EXPECT_EQ(record["userIdentity"]["type"], "IAMUser");
+  EXPECT_EQ(record["userIdentity"]["userName"], "ana");
+  EXPECT_EQ(record["userIdentity"]["accountId"], "123456789012");
+  EXPECT_EQ(record["recipientAccountId"], "000000000000");
+  EXPECT_EQ(record["readOnly"], true);
+}
+
+TEST_F(AuditTest, TheTrailIsReadInPages) {
+  for (int i = 0; i < 5; ++i) room.s3("GET", "/");
+  const auto first = json::parse(room.coffer_call("Audit", R"({"limit":3})").body);
+  EXPECT_EQ(first["entries"].size(), 3U);
+  const auto rest = json::parse(room.coffer_call("Audit", json{{"from", first["next"]}}.dump()).body);
+  EXPECT_EQ(rest["entries"].size(), 2U);
+  EXPECT_EQ(rest["entries"][1]["number"], 5);
+  EXPECT_EQ(json::parse(rest["entries"][1]["record"].get<std::string>())["eventName"], "ListBuckets");
+}
+
+TEST(Audit, IsShownToTheRootAlone) {
+  FakeCredentials credentials(Principal{*AccountId::parse("000000000000"), "arn:aws:iam::000000000000:user/ana"});
+  AdminRoom room;
+  Server server(room.realm, {room.buckets, room.kms.controls(), room.mount, room.unlock, room.audit}, credentials,
+                room.clock, log_nowhere());
+  for (const auto* target : {"Coffer.Audit", "Coffer.AuditVerify"}) {
+    const auto request = room.signed_request(room.request("POST", "/", "{}", {{"X-Amz-Target", target}}), "coffer");
+    EXPECT_EQ(server.handle(request).status, 403) << target;
+  }
+}
+
+}  // namespace
+}  // namespace coffer
