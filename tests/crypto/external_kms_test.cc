@@ -14,7 +14,6 @@ namespace coffer {
 namespace {
 
 using testing::ElementsAre;
-using testing::ElsewhereKms;
 
 // `kms` of the fixture is the one elsewhere.
 class ExternalKmsTest : public LocalKmsTest {

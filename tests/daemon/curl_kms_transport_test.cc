@@ -16,7 +16,7 @@
 
 #include "admin/canonical_request.h"
 #include "admin/sigv4.h"
-#include "base/encoding.h"
+#include "base/clock.h"
 #include "tests/daemon/raw_kms_server.h"
 
 namespace coffer {

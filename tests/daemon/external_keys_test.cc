@@ -39,7 +39,7 @@ class ExternalKeyWatchTest : public LocalKmsTest {
 
   std::vector<std::string> logged;
   std::string arn;
-  testing::ElsewhereKms wire;
+  ElsewhereKms wire;
   ExternalKms external;
   RecordedUsers users;
   ExternalKeyWatch watch;

@@ -7,7 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -98,8 +100,8 @@ class RawKmsServer {
   static bool whole(const std::string& text) {
     const auto end = text.find("\r\n\r\n");
     if (end == std::string::npos) return false;
-    const HttpRequest request = parse(text);
-    return request.body.size() >= std::stoul(std::string(request.header("Content-Length").value_or("0")));
+    const HttpRequest so_far = parse(text);
+    return so_far.body.size() >= std::stoul(std::string(so_far.header("Content-Length").value_or("0")));
   }
   static HttpRequest parse(const std::string& text) {
     HttpRequest out;

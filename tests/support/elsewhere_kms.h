@@ -11,7 +11,7 @@
 #include "crypto/kms_transport.h"
 #include "crypto/local_kms.h"
 
-namespace coffer::testing {
+namespace coffer {
 
 // The other end of a KmsTransport: a LocalKms that answers KMS's JSON, unless the next answer was scripted.
 class ElsewhereKms final : public KmsTransport {
@@ -108,4 +108,4 @@ class ElsewhereKms final : public KmsTransport {
   std::deque<Step> script_;
 };
 
-}  // namespace coffer::testing
+}  // namespace coffer
