@@ -31,7 +31,7 @@ struct AuditCall {
 };
 
 // The record in CloudTrail's shape (CloudTrail record contents; KMS developer guide, "Logging with AWS CloudTrail"):
-// one JSON object on one line, of kAuditRecordMax bytes at most: what does not fit leaves its requestParameters out.
+// one JSON object on one line, of kAuditRecordMax bytes at most: what does not fit is left out, parameters first.
 std::string audit_record(const AuditCall& call, const Realm& realm);
 
 // A text of a client's, cut to kAuditTextMax.

@@ -117,6 +117,18 @@ TEST_F(AuditTest, RecordsHaveALimitWhateverIsAskedFor) {
   }
 }
 
+TEST_F(AuditTest, TextsThatGrowWhenTheyAreWrittenHaveThatLimitToo) {
+  const std::string arn = "arn:aws:kms:us-east-1:000000000000:key/" + std::string(3000, '\x01');
+  AuditCall call;
+  call.source = kAuditKms;
+  call.name = "ReEncrypt";
+  call.agent = call.error_message = std::string(5000, '\x02');
+  call.resources = std::vector<std::string>(4, audit_text(arn));
+  const auto text = audit_record(call, room.realm);
+  EXPECT_LE(text.size(), kAuditRecordMax);
+  EXPECT_TRUE(json::accept(text));
+}
+
 TEST_F(AuditTest, AUsersNameIsTold) {  // AUD-01
   AuditCall call;
   call.source = kAuditKms;
