@@ -266,11 +266,12 @@ class Attack(MountTest):
                             b"Content-Length: 0\r\nContent-Length: 38\r\n", b"Content-Length: 0, 38\r\n",
                             b"Content-Length: +38\r\n", b"Content-Length: -1\r\n",
                             b"Content-Length : 38\r\n", b"Transfer-Encoding: xchunked\r\n", b"Transfer-Encoding: identity, chunked\r\n",
-                            b"Transfer-Encoding : chunked\r\n", b"X: a\rTransfer-Encoding: chunked\r\n", b"\x00X: a\r\n"):
+                            b"Transfer-Encoding : chunked\r\n", b"X: a\rTransfer-Encoding: chunked\r\n"):
                 for kind in KINDS:
                     got = self.attack(kind, begin + headers + b"\r\n0\r\n\r\n" + smuggled)
                     self.assertEqual(got.count(b"HTTP/1.1 "), got.count(b"HTTP/1.1 400 "), (headers, got))
-            for headers in (b"Host: other\r\n", b"X-Amz-Target: TrentService.ListKeys\r\nX-Amz-Target: TrentService.CreateKey\r\n",
+            for headers in (b"\x00X: a\r\n", b"Host: other\r\n",
+                            b"X-Amz-Target: TrentService.ListKeys\r\nX-Amz-Target: TrentService.CreateKey\r\n",
                             b"Authorization: a\r\nAuthorization: b\r\n", b"X-Amz-Date: a\r\nX-Amz-Date: b\r\n"):
                 self.refused(begin + headers + b"Content-Length: 0\r\n\r\n")
         self.bounded()
