@@ -5,8 +5,9 @@
 namespace coffer {
 
 WireWriter& WireWriter::integer(std::uint64_t value, int size) {
-  for (int i = 0; i < size; ++i) out_.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
-  return *this;
+  std::uint8_t bytes[8];
+  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<std::uint8_t>(value >> (8 * i));
+  return raw({bytes, static_cast<std::size_t>(size)});
 }
 
 WireWriter& WireWriter::blob16(BytesView bytes) {

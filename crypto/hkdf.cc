@@ -1,107 +1,163 @@
 #include "crypto/hkdf.h"
 
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
+// The hashes themselves and not OpenSSL's EVP: a state on the stack is copied by assignment and wiped, while EVP's
+// contexts, fetched and allocated per use, cost more than a short HMAC computes.
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 
 #include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <memory>
+#include <span>
 
 namespace coffer {
 namespace {
 
-struct FreeMac {
-  void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }  // cleanses what it holds of the key
-};
-using MacContext = std::unique_ptr<EVP_MAC_CTX, FreeMac>;
-
-// OpenSSL fails here only without memory or without its default provider; no caller could go on without a hash.
-void must(bool done) {
-  if (done) return;
-  std::fputs("coffer: OpenSSL refused an HMAC\n", stderr);
+// OpenSSL's documentation has these functions return 1; no caller could go on without a hash.
+void must(int done) {
+  if (done == 1) return;
+  std::fputs("coffer: OpenSSL refused a hash\n", stderr);
   std::abort();
 }
 
-MacContext make_template(const char* digest) {
-  EVP_MAC* mac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
-  must(mac != nullptr);
-  MacContext context(EVP_MAC_CTX_new(mac));
-  EVP_MAC_free(mac);
-  must(context != nullptr);
-  const std::array<OSSL_PARAM, 2> params = {
-      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, const_cast<char*>(digest), 0),
-      OSSL_PARAM_construct_end()};
-  must(EVP_MAC_CTX_set_params(context.get(), params.data()) == 1);
-  return context;
+struct Sha256 {
+  using State = SHA256_CTX;
+  static constexpr std::size_t kSize = SHA256_DIGEST_LENGTH, kBlockSize = SHA256_CBLOCK;
+  static void begin(State& state) { must(SHA256_Init(&state)); }
+  static void add(State& state, BytesView bytes) { must(SHA256_Update(&state, bytes.data(), bytes.size())); }
+  static void finish(State& state, std::uint8_t* out) { must(SHA256_Final(out, &state)); }
+};
+
+struct Sha384 {
+  using State = SHA512_CTX;
+  static constexpr std::size_t kSize = SHA384_DIGEST_LENGTH, kBlockSize = SHA512_CBLOCK;
+  static void begin(State& state) { must(SHA384_Init(&state)); }
+  static void add(State& state, BytesView bytes) { must(SHA384_Update(&state, bytes.data(), bytes.size())); }
+  static void finish(State& state, std::uint8_t* out) { must(SHA384_Final(out, &state)); }
+};
+
+template <class State>
+void wipe_state(State& state) {
+  wipe({reinterpret_cast<std::uint8_t*>(&state), sizeof(state)});
 }
 
-// Keyless contexts, copied per use: finding an algorithm by its name costs more than the HMAC itself.
-const EVP_MAC_CTX* template_for(Hash hash) {
-  static const MacContext sha256 = make_template("SHA256"), sha384 = make_template("SHA384");
-  return hash == Hash::kSha256 ? sha256.get() : sha384.get();
-}
-
-// HMAC in pieces.
+// HMAC under one key, for as many messages as there are. Wipes what it knows of the key.
+template <class Digest>
 class Hmac {
  public:
-  Hmac(Hash hash, BytesView key) : size_(hash_size(hash)), context_(EVP_MAC_CTX_dup(template_for(hash))) {
-    // An empty key is a key (RFC 5869's default salt), but a null pointer would mean "keep the old one".
-    static constexpr std::uint8_t kNothing = 0;
-    must(context_ && EVP_MAC_init(context_.get(), key.empty() ? &kNothing : key.data(), key.size(), nullptr) == 1);
+  using Mac = std::array<std::uint8_t, Digest::kSize>;
+
+  explicit Hmac(BytesView key) {
+    std::array<std::uint8_t, Digest::kBlockSize> block = {};
+    if (key.size() > block.size()) {
+      typename Digest::State state;
+      Digest::begin(state);
+      Digest::add(state, key);
+      Digest::finish(state, block.data());
+      wipe_state(state);
+    } else {
+      std::copy(key.begin(), key.end(), block.begin());
+    }
+    begin_with(inner_, block, 0x36);
+    begin_with(outer_, block, 0x36 ^ 0x5c);  // over the first
+    wipe(block);
   }
-  Hmac& add(BytesView bytes) {
-    must(EVP_MAC_update(context_.get(), bytes.data(), bytes.size()) == 1);
-    return *this;
+  ~Hmac() {
+    wipe_state(inner_);
+    wipe_state(outer_);
   }
-  // out holds hash_size bytes.
-  void finish(std::uint8_t* out) {
-    std::size_t written = 0;
-    must(EVP_MAC_final(context_.get(), out, &written, size_) == 1 && written == size_);
+  Hmac(const Hmac&) = delete;
+  Hmac& operator=(const Hmac&) = delete;
+
+  // Of the pieces one after the other; out holds Digest::kSize bytes, and may be one of them.
+  void mac(std::initializer_list<BytesView> pieces, std::uint8_t* out) const {
+    auto state = inner_;
+    for (const BytesView piece : pieces) Digest::add(state, piece);
+    Mac digest;
+    Digest::finish(state, digest.data());
+    state = outer_;
+    Digest::add(state, digest);
+    Digest::finish(state, out);
+    wipe_state(state);
+    wipe(digest);
   }
 
  private:
-  std::size_t size_;
-  MacContext context_;
+  static void begin_with(typename Digest::State& state, std::array<std::uint8_t, Digest::kBlockSize>& block,
+                         std::uint8_t pad) {
+    for (auto& byte : block) byte ^= pad;
+    Digest::begin(state);
+    Digest::add(state, block);
+  }
+
+  typename Digest::State inner_, outer_;
 };
 
-}  // namespace
-
-std::size_t hash_size(Hash hash) { return hash == Hash::kSha256 ? 32 : 48; }
-
-void hmac(Hash hash, BytesView key, BytesView message, MutableBytes mac) {
-  assert(mac.size() <= hash_size(hash));
-  std::array<std::uint8_t, kHashSizeMax> whole;
-  Hmac(hash, key).add(message).finish(whole.data());
+template <class Digest>
+void hmac_with(BytesView key, BytesView message, MutableBytes mac) {
+  typename Hmac<Digest>::Mac whole;
+  Hmac<Digest>(key).mac({message}, whole.data());
   std::copy_n(whole.begin(), mac.size(), mac.begin());
   wipe(whole);
 }
 
-Bytes sha384(BytesView message) {
-  Bytes digest(hash_size(Hash::kSha384));
-  must(EVP_Digest(message.data(), message.size(), digest.data(), nullptr, EVP_sha384(), nullptr) == 1);
-  return digest;
-}
-
-void hkdf(Hash hash, BytesView input, BytesView salt, BytesView info, MutableBytes out) {
-  const std::size_t size = hash_size(hash);
-  assert(out.size() <= 255 * size);
-  std::array<std::uint8_t, kHashSizeMax> extracted, block;
-  Hmac(hash, salt).add(input).finish(extracted.data());
+template <class Digest>
+void expand(const Hmac<Digest>& extracted, BytesView info, MutableBytes out) {
+  assert(out.size() <= 255 * Digest::kSize);
+  typename Hmac<Digest>::Mac block;
   for (std::uint8_t counter = 1; !out.empty(); ++counter) {
-    Hmac mac(hash, {extracted.data(), size});
-    if (counter > 1) mac.add({block.data(), size});
-    mac.add(info).add({&counter, 1}).finish(block.data());
-    const std::size_t taken = std::min(size, out.size());
+    const BytesView before = counter > 1 ? BytesView(block) : BytesView();
+    extracted.mac({before, info, {&counter, 1}}, block.data());
+    const std::size_t taken = std::min(block.size(), out.size());
     std::copy_n(block.begin(), taken, out.begin());
     out = out.subspan(taken);
   }
-  wipe(extracted);
   wipe(block);
+}
+
+template <class Digest>
+void hkdf_with(BytesView input, BytesView salt, std::span<const Expansion> expansions) {
+  typename Hmac<Digest>::Mac extracted;
+  Hmac<Digest>(salt).mac({input}, extracted.data());
+  const Hmac<Digest> keyed(extracted);
+  for (const Expansion& expansion : expansions) expand(keyed, expansion.info, expansion.out);
+  wipe(extracted);
+}
+
+}  // namespace
+
+std::size_t hash_size(Hash hash) { return hash == Hash::kSha256 ? Sha256::kSize : Sha384::kSize; }
+
+void hmac(Hash hash, BytesView key, BytesView message, MutableBytes mac) {
+  assert(mac.size() <= hash_size(hash));
+  switch (hash) {
+    case Hash::kSha256: return hmac_with<Sha256>(key, message, mac);
+    case Hash::kSha384: return hmac_with<Sha384>(key, message, mac);
+  }
+}
+
+Bytes sha384(BytesView message) {
+  Bytes digest(Sha384::kSize);
+  Sha384::State state;
+  Sha384::begin(state);
+  Sha384::add(state, message);
+  Sha384::finish(state, digest.data());
+  wipe_state(state);
+  return digest;
+}
+
+void hkdf(Hash hash, BytesView input, BytesView salt, std::span<const Expansion> expansions) {
+  switch (hash) {
+    case Hash::kSha256: return hkdf_with<Sha256>(input, salt, expansions);
+    case Hash::kSha384: return hkdf_with<Sha384>(input, salt, expansions);
+  }
+}
+
+void hkdf(Hash hash, BytesView input, BytesView salt, BytesView info, MutableBytes out) {
+  const Expansion expansion{info, out};
+  hkdf(hash, input, salt, {&expansion, 1});
 }
 
 }  // namespace coffer

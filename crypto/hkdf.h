@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 
 #include "base/bytes.h"
 
@@ -8,7 +9,6 @@ namespace coffer {
 
 // The hash under HMAC and HKDF. Coffer uses SHA-384; SHA-256 is there because published vectors are made with it.
 enum class Hash { kSha256, kSha384 };
-inline constexpr std::size_t kHashSizeMax = 48;
 std::size_t hash_size(Hash hash);
 
 // HMAC, RFC 2104. mac.size() is at most hash_size(hash), asserted: the first bytes of the MAC.
@@ -18,5 +18,12 @@ Bytes sha384(BytesView message);
 
 // HKDF, RFC 5869: extract with salt, expand with info. out.size() is at most 255 times hash_size(hash), asserted.
 void hkdf(Hash hash, BytesView input, BytesView salt, BytesView info, MutableBytes out);
+
+// Several of one input: the first half of the work is done once.
+struct Expansion {
+  BytesView info;
+  MutableBytes out;
+};
+void hkdf(Hash hash, BytesView input, BytesView salt, std::span<const Expansion> expansions);
 
 }  // namespace coffer

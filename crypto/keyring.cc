@@ -19,14 +19,29 @@ Bytes layer_info(std::string_view label, std::uint64_t object, std::size_t layer
   return std::move(writer).take();
 }
 
-Key chunk_key(const Envelope& envelope, const Key& data_key, std::size_t layer) {
-  return derive_key(data_key, envelope.store, layer_info("coffer/1/chunk", envelope.object, layer));
+// What one data key is used through. Who needs both derives them together, for little more than one costs.
+struct LayerKeys {
+  Key chunk, committing;
+};
+
+LayerKeys layer_keys(const Envelope& envelope, const Key& data_key, std::size_t layer) {
+  LayerKeys keys{Key::zero(), Key::zero()};
+  const Bytes chunk = layer_info("coffer/1/chunk", envelope.object, layer);
+  const Bytes commit = layer_info("coffer/1/commit", envelope.object, layer);
+  const Expansion expansions[] = {{chunk, keys.chunk.span()}, {commit, keys.committing.span()}};
+  hkdf(Hash::kSha384, data_key.view(), envelope.store, expansions);
+  return keys;
+}
+
+std::vector<LayerKeys> layer_keys(const Envelope& envelope, const std::vector<Key>& data_keys) {
+  std::vector<LayerKeys> keys;
+  for (std::size_t layer = 0; layer < data_keys.size(); ++layer)
+    keys.push_back(layer_keys(envelope, data_keys[layer], layer));
+  return keys;
 }
 
 // Of the data key to everything the envelope says, all commitments in it being zeros.
-std::array<std::uint8_t, 32> commitment_of(const Envelope& envelope, BytesView uncommitted, const Key& data_key,
-                                           std::size_t layer) {
-  const Key committing = derive_key(data_key, envelope.store, layer_info("coffer/1/commit", envelope.object, layer));
+std::array<std::uint8_t, 32> commitment_of(BytesView uncommitted, const Key& committing, std::size_t layer) {
   Bytes message = to_bytes(uncommitted);
   message.push_back(static_cast<std::uint8_t>(layer));
   std::array<std::uint8_t, 32> commitment;
@@ -66,10 +81,15 @@ void append_kms_layer(Envelope& envelope, const SseRule& rule, Bytes blob, std::
   envelope.layers.push_back(std::move(layer));
 }
 
-void commit(Envelope& envelope, const std::vector<Key>& data_keys) {
+void commit(Envelope& envelope, const std::vector<LayerKeys>& keys) {
   const Bytes uncommitted = encode_uncommitted(envelope);
-  for (std::size_t layer = 0; layer < data_keys.size(); ++layer)
-    envelope.layers[layer].commitment = commitment_of(envelope, uncommitted, data_keys[layer], layer);
+  for (std::size_t layer = 0; layer < keys.size(); ++layer)
+    envelope.layers[layer].commitment = commitment_of(uncommitted, keys[layer].committing, layer);
+}
+
+std::shared_ptr<const Aead> cipher_under(const AeadSuite& suite, const std::vector<LayerKeys>& keys) {
+  if (keys.size() == 1) return suite.single(keys[0].chunk);
+  return suite.twice(keys[0].chunk, keys[1].chunk);
 }
 
 }  // namespace
@@ -102,8 +122,9 @@ Result<Keyring::Issued> Keyring::issue(const SseRule& rule, const Subject& subje
       COFFER_TRY(add_sse_s3_layer(envelope, data_keys));
       break;
   }
-  commit(envelope, data_keys);
-  auto aead = cipher_of(envelope, data_keys);
+  const auto keys = layer_keys(envelope, data_keys);
+  commit(envelope, keys);
+  auto aead = cipher_under(suite_, keys);
   return Issued{std::move(envelope), std::move(aead)};
 }
 
@@ -120,7 +141,7 @@ Result<Envelope> Keyring::rewrap(const Envelope& envelope, const SseRule& rule, 
     COFFER_TRY(by_sse_s3 ? wrap_sse_s3_layer(fresh, data_keys[layer])
                          : wrap_kms_layer(rule, principal, fresh, data_keys[layer]));
   }
-  commit(fresh, data_keys);
+  commit(fresh, layer_keys(fresh, data_keys));
   return fresh;
 }
 
@@ -136,7 +157,7 @@ Result<Envelope> Keyring::move_root(const Envelope& envelope, const KeySchedule&
     COFFER_ASSIGN(moved.layers[layer].wrapped_key,
                   wrap_key(suite_, wrapping, sse_s3_aad(moved, layer), data_keys[layer]));
   }
-  commit(moved, data_keys);
+  commit(moved, layer_keys(moved, data_keys));
   return moved;
 }
 
@@ -164,9 +185,10 @@ Result<Keyring::DataKeys> Keyring::data_keys_of(const Envelope& envelope, const 
     data_keys.push_back(*std::move(data_key));
   }
   const Bytes uncommitted = encode_uncommitted(envelope);
+  const auto keys = layer_keys(envelope, data_keys);
   bool committed = true;
-  for (std::size_t layer = 0; layer < data_keys.size(); ++layer)
-    committed &= equal_constant_time(commitment_of(envelope, uncommitted, data_keys[layer], layer),
+  for (std::size_t layer = 0; layer < keys.size(); ++layer)
+    committed &= equal_constant_time(commitment_of(uncommitted, keys[layer].committing, layer),
                                      envelope.layers[layer].commitment);
   if (!committed) return Error{Code::kDamaged, "an envelope is not what its data key was committed to"};
   COFFER_TRY(usable(envelope, principal));  // a Bucket Key in memory opens envelopes without asking the KMS
@@ -225,8 +247,7 @@ Result<Key> Keyring::data_key_of(const Envelope& envelope, std::size_t layer, co
 }
 
 std::shared_ptr<const Aead> Keyring::cipher_of(const Envelope& envelope, const DataKeys& data_keys) const {
-  if (data_keys.size() == 1) return suite_.single(chunk_key(envelope, data_keys[0], 0));
-  return suite_.twice(chunk_key(envelope, data_keys[0], 0), chunk_key(envelope, data_keys[1], 1));
+  return cipher_under(suite_, layer_keys(envelope, data_keys));
 }
 
 }  // namespace coffer

@@ -44,11 +44,10 @@ Result<Inode> Store::State::add_child_locked(const InodeCache::Handle& parent, s
   if (inode.bucket == 0) inode.bucket = inodes.read(parent).bucket;
   COFFER_TRY(reserve_pages_locked(kNamePages + xattr_pages(attributes.xattrs)));
   Catalog::Savepoint savepoint(catalog);
-  const auto taken = catalog.find_name(inode.parent, name);
-  if (taken) return Error{Code::kExists, "the name is taken"};
-  if (taken.code() != Code::kNotFound) return taken.error();
+  auto named = catalog.insert_name(inode.parent, name, inode.ino, inode.kind);
+  if (!named && named.code() == Code::kExists) return Error{Code::kExists, "the name is taken"};
+  COFFER_TRY(std::move(named));
   COFFER_TRY(catalog.insert_inode(inode));
-  COFFER_TRY(catalog.insert_name(inode.parent, name, inode.ino, inode.kind));
   COFFER_TRY(edit_xattrs_locked(inode.ino, attributes.xattrs));
   COFFER_TRY(more());
   COFFER_TRY(savepoint.keep());

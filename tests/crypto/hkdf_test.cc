@@ -45,6 +45,30 @@ TEST(Hkdf, AnyLengthIsABeginningOfALongerOne) {
               Bytes(whole.begin(), whole.begin() + static_cast<long>(size)));
 }
 
+TEST(Hkdf, SeveralKeysOfOneInputAreWhatEachAloneIs) {
+  const Bytes input(32, 1), salt(16, 2), infos[] = {{}, Bytes(1, 3), Bytes(200, 4)};
+  for (Hash hash : {Hash::kSha256, Hash::kSha384}) {
+    Bytes first(32), second(100), third(1);
+    const Expansion expansions[] = {{infos[0], first}, {infos[1], second}, {infos[2], third}};
+    hkdf(hash, input, salt, expansions);
+    EXPECT_EQ(first, hkdf_of(hash, input, salt, infos[0], 32));
+    EXPECT_EQ(second, hkdf_of(hash, input, salt, infos[1], 100));
+    EXPECT_EQ(third, hkdf_of(hash, input, salt, infos[2], 1));
+  }
+}
+
+// RFC 4231, test case 6: longer than a block, so the key is its hash.
+TEST(Hmac, TakesAKeyThatIsLongerThanABlock) {
+  const Bytes key(131, 0xaa);
+  const auto message = as_bytes("Test Using Larger Than Block-Size Key - Hash Key First");
+  Bytes mac(48), shorter(32);
+  hmac(Hash::kSha384, key, message, mac);
+  EXPECT_EQ(hex(mac),
+            "4ece084485813e9088d2c63a041bc5b44f9ef1012a2b588f3cd11f05033ac4c60c2ef6ab4030fe8296248df163f44952");
+  hmac(Hash::kSha256, key, message, shorter);
+  EXPECT_EQ(hex(shorter), "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
 // RFC 4231, test case 2.
 TEST(Hmac, GivesTheAnswersOfRfc4231) {
   Bytes mac(48);
