@@ -1,6 +1,9 @@
+#include <algorithm>
+#include <array>
 #include <cassert>
 
 #include "crypto/gcm.h"
+#include "crypto/seal_run.h"
 
 namespace coffer {
 namespace {
@@ -17,7 +20,7 @@ Bytes outer_aad(BytesView aad, BytesView inner_seal) {
   return bytes;
 }
 
-class DoubleAead final : public Aead {
+class DoubleAead final : public Aead, public RunSealer {
  public:
   DoubleAead(std::unique_ptr<Aead> inner, std::unique_ptr<Aead> outer, Sealing sealing)
       : inner_(std::move(inner)), outer_(std::move(outer)), sealing_(sealing) {}
@@ -26,12 +29,33 @@ class DoubleAead final : public Aead {
 
   Status seal(BytesView aad, BytesView plain, MutableBytes cipher, MutableBytes seal) const override {
     assert(seal.size() == seal_size());
-    if (sealing_ == Sealing::kRefused)
-      return Error{Code::kUnsupported,
-                   "two layers need two AES-256-GCM libraries, and one alone works on this machine"};
+    if (sealing_ == Sealing::kRefused) return refused();
     const MutableBytes inner_seal = seal.first(inner_->seal_size());
     COFFER_TRY(inner_->seal(aad, plain, cipher, inner_seal));
     return outer_->seal(outer_aad(aad, inner_seal), cipher, cipher, seal.subspan(inner_seal.size()));
+  }
+
+  Status seal_run(std::span<const SealJob> run) const override {
+    if (sealing_ == Sealing::kRefused) return refused();
+    std::array<Bytes, kSealRunStep> aads;
+    std::array<SealJob, kSealRunStep> jobs;
+    while (!run.empty()) {
+      const auto step = run.first(std::min(run.size(), kSealRunStep));
+      const auto layer = std::span(jobs).first(step.size());
+      for (std::size_t i = 0; i < step.size(); ++i) {
+        assert(step[i].seal.size() == seal_size());
+        layer[i] = step[i];
+        layer[i].seal = step[i].seal.first(inner_->seal_size());
+      }
+      COFFER_TRY(coffer::seal_run(*inner_, layer));
+      for (std::size_t i = 0; i < step.size(); ++i) {
+        aads[i] = outer_aad(step[i].aad, layer[i].seal);
+        layer[i] = {aads[i], step[i].cipher, step[i].cipher, step[i].seal.subspan(layer[i].seal.size())};
+      }
+      COFFER_TRY(coffer::seal_run(*outer_, layer));
+      run = run.subspan(step.size());
+    }
+    return {};
   }
 
   Status open(BytesView aad, BytesView cipher, BytesView seal, MutableBytes plain) const override {
@@ -42,6 +66,10 @@ class DoubleAead final : public Aead {
   }
 
  private:
+  static Error refused() {
+    return {Code::kUnsupported, "two layers need two AES-256-GCM libraries, and one alone works on this machine"};
+  }
+
   std::unique_ptr<Aead> inner_, outer_;
   Sealing sealing_;
 };

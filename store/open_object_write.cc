@@ -1,6 +1,8 @@
+#include <array>
 #include <cassert>
 #include <cstring>
 
+#include "crypto/seal_run.h"
 #include "store/open_object.h"
 
 // Changing content: chunks become dirty, or are sealed straight into free slots.
@@ -362,17 +364,21 @@ Status OpenObject::put_run(std::span<Outgoing> run) {
   buffer.resize(kWriteBatchChunks * chunk_size());
   const auto& kept = sealing_envelope();
   const auto& envelope = *kept.envelope;
-  std::size_t filled = 0;
+  std::array<ChunkAad, kWriteBatchChunks> aads;
+  std::array<SealJob, kWriteBatchChunks> jobs;
+  std::size_t filled = 0, count = 0;
   for (auto& chunk : run) {
     auto& entry = chunk.entry;
     entry.length = static_cast<std::uint32_t>(chunk.plain.size());
     entry.slot = chunk.slot;
     entry.parity = parity_of(envelope);
     entry.layers = static_cast<std::uint8_t>(envelope.layers.size());
-    const auto cipher = MutableBytes(buffer).subspan(filled, entry.length);
-    COFFER_TRY(kept.aead->seal(chunk_aad(envelope, chunk.chunk, entry.length), chunk.plain, cipher, entry.seal()));
+    aads[count] = chunk_aad(envelope, chunk.chunk, entry.length);
+    jobs[count] = {aads[count], chunk.plain, MutableBytes(buffer).subspan(filled, entry.length), entry.seal()};
     filled += entry.length;
+    ++count;
   }
+  COFFER_TRY(seal_run(*kept.aead, std::span(jobs).first(count)));
   COFFER_ASSIGN(const auto file, data_file());
   parts_.files.wrote(file_);
   const auto at = slot_offset(row_of(run[0].chunk), run[0].slot, chunk_size());

@@ -6,8 +6,10 @@
 #include <random>
 #include <set>
 #include <thread>
+#include <vector>
 
 #include "crypto/gcm.h"
+#include "crypto/seal_run.h"
 
 namespace coffer {
 namespace {
@@ -116,6 +118,34 @@ TEST_P(AeadTest, EverySealHasItsOwnNonce) {
     nonces.insert(Bytes(seal.begin(), seal.begin() + kNonceSize));
   }
   EXPECT_EQ(nonces.size(), 2000U);
+}
+
+// Runs shorter and longer than what takes its nonces at once, of chunks of every size.
+TEST_P(AeadTest, ARunIsSealedChunkByChunkEachWithItsOwnNonce) {
+  const auto aead = aead_of(Key::random());
+  std::set<Bytes> nonces;
+  std::size_t sealed = 0;
+  for (std::size_t count : {std::size_t{0}, std::size_t{1}, kSealRunStep - 1, kSealRunStep, kSealRunStep + 1,
+                            3 * kSealRunStep}) {
+    std::vector<Bytes> aads, plains, ciphers, seals;
+    for (std::size_t i = 0; i < count; ++i) {
+      aads.push_back(random_bytes(40));
+      plains.push_back(random_bytes(kSizes[i % std::size(kSizes)]));
+      ciphers.emplace_back(plains[i].size());
+      seals.emplace_back(aead->seal_size());
+    }
+    std::vector<SealJob> run;
+    for (std::size_t i = 0; i < count; ++i) run.push_back({aads[i], plains[i], ciphers[i], seals[i]});
+    ASSERT_TRUE(seal_run(*aead, run).ok());
+    for (std::size_t i = 0; i < count; ++i) {
+      Bytes opened(plains[i].size());
+      ASSERT_TRUE(aead->open(aads[i], ciphers[i], seals[i], opened).ok());
+      EXPECT_EQ(opened, plains[i]);
+      nonces.insert(Bytes(seals[i].begin(), seals[i].begin() + kNonceSize));
+    }
+    sealed += count;
+  }
+  EXPECT_EQ(nonces.size(), sealed);
 }
 
 TEST_P(AeadTest, ServesManyThreadsAtOnce) {

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "crypto/gcm.h"
+#include "crypto/seal_run.h"
 
 namespace coffer {
 namespace {
@@ -61,6 +62,32 @@ TEST_F(DoubleAeadTest, OpensWhatItSealedApartAndInPlace) {
   ASSERT_TRUE(dsse->seal(aad, cipher, cipher, seal).ok());
   ASSERT_TRUE(dsse->open(aad, cipher, seal, cipher).ok());
   EXPECT_EQ(cipher, plain);
+}
+
+TEST_F(DoubleAeadTest, ARunIsSealedUnderBothLayersAndOpensChunkByChunk) {
+  constexpr std::size_t kCount = 2 * kSealRunStep + 1;
+  std::vector<Bytes> plains, ciphers, seals;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    plains.emplace_back(1000 + i, static_cast<std::uint8_t>(i));
+    ciphers.emplace_back(plains[i].size());
+    seals.emplace_back(dsse->seal_size());
+  }
+  std::vector<SealJob> run;
+  for (std::size_t i = 0; i < kCount; ++i) run.push_back({aad, plains[i], ciphers[i], seals[i]});
+  ASSERT_TRUE(seal_run(*dsse, run).ok());
+  for (std::size_t i = 0; i < kCount; ++i) {
+    Bytes opened(plains[i].size());
+    ASSERT_TRUE(dsse->open(aad, ciphers[i], seals[i], opened).ok());
+    EXPECT_EQ(opened, plains[i]);
+    const auto other = seals[(i + 1) % kCount];
+    EXPECT_EQ(dsse->open(aad, ciphers[i], other, opened).code(), Code::kDamaged);
+  }
+}
+
+TEST_F(DoubleAeadTest, WhereOneLibraryWouldSealBothLayersARunIsRefused) {
+  const auto refusing = make_double_aead(by(*openssl_gcm(), inner_key), by(*openssl_gcm(), outer_key), Sealing::kRefused);
+  const SealJob job{aad, plain, cipher, seal};
+  EXPECT_EQ(seal_run(*refusing, {&job, 1}).code(), Code::kUnsupported);
 }
 
 // The outer layer removed with its own key: what is left is ciphertext that opens under the inner key alone.
