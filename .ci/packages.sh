@@ -5,7 +5,7 @@ build_packages='libfuse3-dev libssl-dev libsodium-dev libpugixml-dev libsqlite3-
   nlohmann-json3-dev libcli11-dev libsystemd-dev libcurl4-openssl-dev meson ninja-build pkg-config g++'
 if [ "$(dpkg --print-architecture)" = amd64 ]; then build_packages="$build_packages libipsec-mb-dev"; fi
 # Tools of others that tests put on a store.
-tool_packages='awscli python3-boto3 s3cmd rclone'
+tool_packages='valgrind awscli python3-boto3 s3cmd rclone'
 command -v node >/dev/null || tool_packages="$tool_packages nodejs"
 command -v npm >/dev/null || tool_packages="$tool_packages npm"
 run_packages='fuse3 curl ca-certificates attr acl python3 python3-cryptography e2fsprogs xfsprogs btrfs-progs systemd'

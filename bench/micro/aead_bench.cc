@@ -2,10 +2,13 @@
 #include <openssl/evp.h>
 #include <sodium.h>
 
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "base/limits.h"
 #include "crypto/gcm.h"
+#include "crypto/seal_run.h"
 
 #ifdef COFFER_IPSEC_MB
 #include <intel-ipsec-mb.h>
@@ -37,6 +40,23 @@ void seal(benchmark::State& state, const Aead& aead) {
   state.SetBytesProcessed(state.iterations() * state.range(0));
 }
 
+// So many chunks at once as one write of 1 MiB seals.
+void seal_all(benchmark::State& state, const Aead& aead) {
+  constexpr std::size_t kChunks = 64;
+  const Bytes aad(kAadSize), plain(kChunks * kChunkSize);
+  Bytes cipher(plain.size()), tags(kChunks * aead.seal_size());
+  std::vector<SealJob> run;
+  for (std::size_t i = 0; i < kChunks; ++i)
+    run.push_back({aad, BytesView(plain).subspan(i * kChunkSize, kChunkSize),
+                   MutableBytes(cipher).subspan(i * kChunkSize, kChunkSize),
+                   MutableBytes(tags).subspan(i * aead.seal_size(), aead.seal_size())});
+  for (auto _ : state) {
+    if (!seal_run(aead, run)) state.SkipWithError("sealing failed");
+    benchmark::DoNotOptimize(cipher.data());
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(plain.size()));
+}
+
 void open(benchmark::State& state, const Aead& aead) {
   const Bytes aad(kAadSize);
   Bytes plain(static_cast<std::size_t>(state.range(0))), cipher(plain.size()), tags(aead.seal_size());
@@ -54,6 +74,12 @@ void seal_by(benchmark::State& state, AeadLibrary name) {
   seal(state, *make_aead(found->make(Key::random())));
 }
 
+void seal_run_by(benchmark::State& state, AeadLibrary name) {
+  const auto found = library(name);
+  if (!found) return state.SkipWithError("not on this machine");
+  seal_all(state, *make_aead(found->make(Key::random())));
+}
+
 void open_by(benchmark::State& state, AeadLibrary name) {
   const auto found = library(name);
   if (!found) return state.SkipWithError("not on this machine");
@@ -66,12 +92,22 @@ void seal_twice(benchmark::State& state) {
   seal(state, *suite->twice(Key::random(), Key::random()));
 }
 
-// --- the libraries alone ---
+void seal_run_twice(benchmark::State& state) {
+  const auto suite = AeadSuite::detect();
+  if (!suite || !suite->can_double()) return state.SkipWithError("two libraries are not on this machine");
+  seal_all(state, *suite->twice(Key::random(), Key::random()));
+}
+
+// --- the libraries alone: one chunk after the other of 1 MiB, as a run has them, or the same bytes each time ---
+
+constexpr std::int64_t kRunSize = 64 * kChunkSize;
 
 struct Input {
-  explicit Input(std::int64_t size) : plain(static_cast<std::size_t>(size)), cipher(plain.size()) {}
+  explicit Input(std::int64_t size)
+      : plain(static_cast<std::size_t>(size)), cipher(plain.size()), step(std::min<std::size_t>(plain.size(), kChunkSize)) {}
   std::uint8_t key[32] = {1}, nonce[12] = {}, tag[16] = {}, aad[kAadSize] = {};
   Bytes plain, cipher;
+  std::size_t step;
 };
 
 void bare_openssl(benchmark::State& state) {
@@ -81,11 +117,13 @@ void bare_openssl(benchmark::State& state) {
   EVP_EncryptInit_ex2(context, cipher, in.key, nullptr, nullptr);
   int written = 0;
   for (auto _ : state) {
-    EVP_EncryptInit_ex2(context, nullptr, nullptr, in.nonce, nullptr);
-    EVP_EncryptUpdate(context, nullptr, &written, in.aad, sizeof(in.aad));
-    EVP_EncryptUpdate(context, in.cipher.data(), &written, in.plain.data(), static_cast<int>(in.plain.size()));
-    EVP_EncryptFinal_ex(context, in.tag, &written);
-    EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, sizeof(in.tag), in.tag);
+    for (std::size_t at = 0; at < in.plain.size(); at += in.step) {
+      EVP_EncryptInit_ex2(context, nullptr, nullptr, in.nonce, nullptr);
+      EVP_EncryptUpdate(context, nullptr, &written, in.aad, sizeof(in.aad));
+      EVP_EncryptUpdate(context, in.cipher.data() + at, &written, in.plain.data() + at, static_cast<int>(in.step));
+      EVP_EncryptFinal_ex(context, in.tag, &written);
+      EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, sizeof(in.tag), in.tag);
+    }
     benchmark::DoNotOptimize(in.cipher.data());
   }
   EVP_CIPHER_CTX_free(context);
@@ -99,8 +137,9 @@ void bare_sodium(benchmark::State& state) {
   alignas(16) crypto_aead_aes256gcm_state keyed;
   crypto_aead_aes256gcm_beforenm(&keyed, in.key);
   for (auto _ : state) {
-    crypto_aead_aes256gcm_encrypt_detached_afternm(in.cipher.data(), in.tag, nullptr, in.plain.data(), in.plain.size(),
-                                                   in.aad, sizeof(in.aad), nullptr, in.nonce, &keyed);
+    for (std::size_t at = 0; at < in.plain.size(); at += in.step)
+      crypto_aead_aes256gcm_encrypt_detached_afternm(in.cipher.data() + at, in.tag, nullptr, in.plain.data() + at, in.step,
+                                                     in.aad, sizeof(in.aad), nullptr, in.nonce, &keyed);
     benchmark::DoNotOptimize(in.cipher.data());
   }
   state.SetBytesProcessed(state.iterations() * state.range(0));
@@ -115,25 +154,30 @@ void bare_ipsec_mb(benchmark::State& state) {
   gcm_context_data context;
   manager->gcm256_pre(in.key, &keyed);
   for (auto _ : state) {
-    manager->gcm256_enc(&keyed, &context, in.cipher.data(), in.plain.data(), in.plain.size(), in.nonce, in.aad,
-                        sizeof(in.aad), in.tag, sizeof(in.tag));
+    for (std::size_t at = 0; at < in.plain.size(); at += in.step)
+      manager->gcm256_enc(&keyed, &context, in.cipher.data() + at, in.plain.data() + at, in.step, in.nonce, in.aad,
+                          sizeof(in.aad), in.tag, sizeof(in.tag));
     benchmark::DoNotOptimize(in.cipher.data());
   }
   free_mb_mgr(manager);
   state.SetBytesProcessed(state.iterations() * state.range(0));
 }
-BENCHMARK(bare_ipsec_mb)->Arg(4096)->Arg(kChunkSize);
+BENCHMARK(bare_ipsec_mb)->Arg(4096)->Arg(kChunkSize)->Arg(kRunSize);
 #endif
 
-BENCHMARK(bare_openssl)->Arg(4096)->Arg(kChunkSize);
-BENCHMARK(bare_sodium)->Arg(4096)->Arg(kChunkSize);
+BENCHMARK(bare_openssl)->Arg(4096)->Arg(kChunkSize)->Arg(kRunSize);
+BENCHMARK(bare_sodium)->Arg(4096)->Arg(kChunkSize)->Arg(kRunSize);
 BENCHMARK_CAPTURE(seal_by, ipsec_mb, AeadLibrary::kIpsecMb)->Arg(4096)->Arg(kChunkSize);
 BENCHMARK_CAPTURE(seal_by, openssl, AeadLibrary::kOpenSsl)->Arg(4096)->Arg(kChunkSize);
 BENCHMARK_CAPTURE(seal_by, sodium, AeadLibrary::kSodium)->Arg(4096)->Arg(kChunkSize);
+BENCHMARK_CAPTURE(seal_run_by, ipsec_mb, AeadLibrary::kIpsecMb);
+BENCHMARK_CAPTURE(seal_run_by, openssl, AeadLibrary::kOpenSsl);
+BENCHMARK_CAPTURE(seal_run_by, sodium, AeadLibrary::kSodium);
 BENCHMARK_CAPTURE(open_by, ipsec_mb, AeadLibrary::kIpsecMb)->Arg(4096)->Arg(kChunkSize);
 BENCHMARK_CAPTURE(open_by, openssl, AeadLibrary::kOpenSsl)->Arg(4096)->Arg(kChunkSize);
 BENCHMARK_CAPTURE(open_by, sodium, AeadLibrary::kSodium)->Arg(4096)->Arg(kChunkSize);
 BENCHMARK(seal_twice)->Arg(4096)->Arg(kChunkSize);
+BENCHMARK(seal_run_twice);
 
 }  // namespace
 }  // namespace coffer
