@@ -8,6 +8,7 @@ Figures are medians over the rounds; ratios are made within a round, and their m
 import argparse
 import json
 import os
+import signal
 import statistics
 import sys
 
@@ -39,9 +40,10 @@ def geometric_mean(values):
     return statistics.geometric_mean(values) if values else float("nan")
 
 
-def measure(chosen, names, rounds, scale):
+def measure(chosen, names, rounds, scale, keep):
+    """keep(found, rounds) is called after each round: one that is interrupted leaves those before it."""
     found = {name: {target.name: [] for target in chosen} for name in names}
-    for _ in range(rounds):
+    for done in range(rounds):
         for target in chosen:
             target.up()
         for name in names:
@@ -55,6 +57,7 @@ def measure(chosen, names, rounds, scale):
                 found[name][target.name].append(figure)
         for target in chosen:
             target.down()
+        keep(found, done + 1)
     return found
 
 
@@ -67,17 +70,21 @@ def table(found, chosen):
 
 def main():
     asked = arguments()
-    names = asked.only.split(",") if asked.only else list(workloads.ALL)
+    names = asked.only.split(",") if asked.only else workloads.BESIDE_PEERS
     os.makedirs(asked.work, exist_ok=True)
     chosen = [targets.make(name, asked.work) for name in asked.targets.split(",")]
+
+    def keep(found, rounds):
+        with open(asked.out, "w") as file:
+            json.dump({"work": asked.work, "rounds": rounds, "scale": asked.scale, "load": os.getloadavg(), "figures": found}, file, indent=1)
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        found = measure(chosen, names, asked.rounds, asked.scale)
+        found = measure(chosen, names, asked.rounds, asked.scale, keep)
     finally:
         for target in chosen:
             target.give_up()
     print(table(found, [target.name for target in chosen]))
-    with open(asked.out, "w") as file:
-        json.dump({"work": asked.work, "rounds": asked.rounds, "scale": asked.scale, "figures": found}, file, indent=1)
     sys.exit(any(figure is None for by_target in found.values() for figures in by_target.values() for figure in figures))
 
 

@@ -50,6 +50,10 @@ def number(value):
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def load_of(run):
+    return "load average at its end " + " ".join(f"{value:.1f}" for value in run.get("load", [])) if "load" in run else "load not known"
+
+
 def comparison(run):
     """Medians, then the ratios of each Coffer to each base, lowest and geometric mean."""
     figures = run["figures"]
@@ -138,16 +142,109 @@ def wire(run):
     return table(["by connections", *head], [[name, *cells(by)] for name, by in run.items()])
 
 
+def levers(run):
+    rows = [[lever, work, f"{compare.median(ratios):.2f}", "kept" if compare.median(ratios) >= 0.97 else "kept, and to be looked at"]
+            for lever, by in run.items() for work, ratios in by.items()]
+    return ("With the lever over without it, in one run; above 1 is what it gives.\n\n"
+            + table(["lever", "workload", "ratio", ""], rows))
+
+
+def flushes(run):
+    return table(["fdatasync of a 4 KiB overwrite of", "flushes each"], [[name, f"{each:.2f}"] for name, each in run.items()])
+
+
+def streams(run):
+    return table(["MB/s", "coffer", "cipher replaced by a copy", "share"],
+                 [[name, *(number(compare.median(by[target])) for target in ("coffer", "coffer-copy")),
+                   f"{compare.median(compare.ratios(by['coffer'], by['coffer-copy'])):.0%}"] for name, by in run["figures"].items()])
+
+
+# --- the targets ---
+
+def shares(run, mine, base):
+    """Of each workload: how many times base it is, the median over the rounds."""
+    return {name: compare.median(compare.ratios(by[mine], by[base])) for name, by in run["figures"].items() if mine in by and base in by}
+
+
+def beside_peers(folder):
+    """Rows of the first target: what it asks for, what was found, and whether that is enough."""
+    wanted = {"coffer": (4, 3, 2, 1.2), "coffer-kms": (4, 3, 2, 1.2), "coffer-dsse": (3, 2, None, 1)}
+    for place, _ in PLACES:
+        run = load(folder, f"compare-{place}")
+        for mine, (memory, disk, passthrough, lowest) in wanted.items() if run else ():
+            by_gocryptfs = shares(run, mine, "gocryptfs")
+            if not by_gocryptfs:
+                continue
+            mean, least = (memory if place == "memory" else disk), min(by_gocryptfs, key=by_gocryptfs.get)
+            found = compare.geometric_mean(list(by_gocryptfs.values()))
+            yield f"1: {mine} to gocryptfs, {place}, geometric mean", f"{mean}", f"{found:.2f}", found >= mean
+            yield f"1: {mine} to gocryptfs, {place}, lowest", f"{lowest}", f"{by_gocryptfs[least]:.2f} ({least})", by_gocryptfs[least] >= lowest
+            if place == "memory" and passthrough:
+                found = compare.geometric_mean(list(shares(run, mine, "passthrough").values()))
+                yield f"1: {mine} to passthrough, memory, geometric mean", f"{passthrough}", f"{found:.2f}", found >= passthrough
+
+
+def crypto(folder):
+    run = load(folder, "micro-aead")
+    speed = {bench["name"]: bench["bytes_per_second"] for bench in run["benchmarks"] if "bytes_per_second" in bench} if run else {}
+    whole = f"/{64 * 16384}"
+    for name in ("ipsec_mb", "openssl", "sodium"):
+        if f"bare_{name}{whole}" in speed:
+            found = speed[f"seal_run_by/{name}"] / speed[f"bare_{name}{whole}"]
+            yield f"3: Aead over {name}, a write of 64 chunks of 16 KiB, of the library's own speed", "95%", f"{found:.0%}", found >= 0.95
+    if "bare_ipsec_mb/16384" in speed:
+        found = speed["bare_ipsec_mb/16384"] / speed["bare_openssl/16384"]
+        yield "3: IPSec-MB to OpenSSL, 16 KiB", "3", f"{found:.2f}", found >= 3
+        layers = ("bare_ipsec_mb" + whole, "bare_openssl" + whole)
+        found = speed["seal_run_twice"] * sum(1 / speed[layer] for layer in layers)
+        yield "3: DSSE of what its two layers allow", "90%", f"{found:.0%}", found >= 0.9
+
+
+def others(folder):
+    if run := load(folder, "streams"):
+        for name, share in shares(run, "coffer", "coffer-copy").items():
+            yield f"2: {name}, of a build whose cipher copies", "80%", f"{share:.0%}", share >= 0.8
+    yield from crypto(folder)
+    for name, each in (load(folder, "flushes") or {}).items():
+        most = 1 if "catalog" in name else 2
+        yield f"4: flushes for an fdatasync, {name}", f"at most {most}", f"{each:.2f}", each <= most
+    if run := load(folder, "scale"):
+        for what, cost in run["small"].items():
+            found = run["large"][what] / cost
+            yield f"5: {what} at {run['entries']:,} entries to 10,000", "at most 1.3", f"{found:.2f}", found <= 1.3
+        found = run["read_64_gib_us"] / run["read_64_mib_us"]
+        yield "5: random read, 64 GiB to 64 MiB", "at most 1.3", f"{found:.2f}", found <= 1.3
+        yield f"5: mount of {run['entries']:,} objects", "under 1 s", f"{run['mount_s']:.2f} s", run["mount_s"] < 1
+        found = run["put_rule_full_ms"] / run["put_rule_empty_ms"]
+        yield "5: PutBucketEncryption, full bucket to empty", "1, of noise 1.3", f"{found:.2f}", found <= 1.3
+        yield "5: the daemon's memory", "under 256 MiB", f"{run['memory_peak_mb']:.0f} MiB", run["memory_peak_mb"] < 256
+    if run := load(folder, "kms-calls"):
+        for when in ("writing", "reading"):
+            saved = 1 - run["coffer-kms"][when] / max(1, run["coffer-kms-each"][when])
+            yield f"6: KMS calls saved by a Bucket Key, {when} {run['objects']:,} objects", "99%", f"{saved:.2%}", saved >= 0.99
+
+
+def target_table(folder):
+    rows = [[what, wanted, found, "met" if met else "**not met**"] for what, wanted, found, met in (*beside_peers(folder), *others(folder))]
+    return table(["target", "asked for", "found", ""], rows)
+
+
 def main():
     folder, out = sys.argv[1:3]
     text = [f"# Results\n\n{datetime.date.today()}, commit {git_commit()}, {machine()}. Made by `bench/run`; ratios count, "
             "absolute figures vary from machine to machine."]
+    notes = os.path.join(os.path.dirname(out), "NOTES.md")
+    if os.path.exists(notes):
+        with open(notes) as file:
+            text.append(file.read().strip())
+    text.append("## Targets\n\n" + target_table(folder))
     for place, what in PLACES:
         if run := load(folder, f"compare-{place}"):
             chart(run, os.path.join(os.path.dirname(out), f"{place}.svg"), f"Beside gocryptfs, {what}")
-            text.append(f"## Side by side, {what}\n\n![ratios]({place}.svg)\n\n{run['rounds']} rounds, scale {run['scale']}. More is better.\n\n"
+            text.append(f"## Side by side, {what}\n\n![ratios]({place}.svg)\n\n{run['rounds']} rounds, scale {run['scale']}, {load_of(run)}. More is better.\n\n"
                         + comparison(run))
-    for name, title, show in (("real-work", "Real work (less is better)", real_work), ("latency", "Latency beside a stream", latency),
+    for name, title, show in (("streams", "What encryption costs a stream", streams), ("levers", "Levers of the mount", levers),
+                              ("flushes", "Flushes", flushes), ("real-work", "Real work (less is better)", real_work), ("latency", "Latency beside a stream", latency),
                               ("scale", "Scale", scale), ("kms-calls", "What a Bucket Key saves", kms_calls),
                               ("wire", "The admin socket: configuration and KMS calls", wire)):
         if run := load(folder, name):

@@ -11,17 +11,20 @@ import subprocess
 import time
 
 PASSTHROUGH_SOURCE = "/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c"
+DESCRIPTORS = 500_000
 RULES = {
     "coffer": ("AES256", []),
     "coffer-kms": ("aws:kms", ["--sse", "aws:kms", "--bucket-key"]),
     "coffer-kms-each": ("aws:kms", ["--sse", "aws:kms"]),
     "coffer-dsse": ("aws:kms:dsse", ["--sse", "aws:kms:dsse"]),
+    "coffer-copy": ("AES256", []),
 }
 
 
 def run(*words, **rest):
-    done = subprocess.run([str(word) for word in words], stdin=rest.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, **rest)
+    if "input" not in rest:
+        rest["stdin"] = subprocess.DEVNULL
+    done = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **rest)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(str(word) for word in words)}: exit {done.returncode}: {done.stderr.strip()}")
     return done.stdout
@@ -117,7 +120,9 @@ class Passthrough(Target):
             flags = run("pkg-config", "--cflags", "--libs", "fuse3").split()
             run("cc", "-O2", PASSTHROUGH_SOURCE, "-o", program, *flags)
         options = f"source={self.back},cache=always" + (",writeback" if self.name.endswith("-wb") else "")
-        self.process = subprocess.Popen([program, "-f", "-o", options, self.mnt], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # It holds a descriptor for each inode that the kernel knows.
+        self.process = subprocess.Popen(["prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}", program, "-f", "-o", options, self.mnt],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 class Gocryptfs(Target):
@@ -185,8 +190,13 @@ class Coffer(Target):
             return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
 
 
+class CofferCopy(Coffer):
+    """A build whose cipher only copies (-Dcopy_cipher=true): what Coffer would do if encryption cost nothing."""
+    programs = os.path.abspath(os.environ.get("COFFER_COPY_BIN", "build-copy"))
+
+
 KINDS = {"raw": Raw, "passthrough": Passthrough, "passthrough-wb": Passthrough, "gocryptfs": Gocryptfs, "encfs": Encfs, "cryfs": Cryfs,
-         **{name: Coffer for name in RULES}}
+         **{name: Coffer for name in RULES}, "coffer-copy": CofferCopy}
 
 
 def make(name, work):

@@ -13,14 +13,20 @@ from targets import run
 
 TREE = "tree"
 FILES_PER_DIRECTORY = 500
+TREE_FILES = 8000
 CONTENT = os.urandom(4096)
 
 ALL = {}
+BESIDE_PEERS = []  # the others are for single levers of the mount
+NEEDS = {}         # workloads whose files this one reads
 
 
-def workload(unit):
+def workload(unit, needs=(), beside_peers=True):
     def register(function):
         ALL[function.__name__] = (function, unit)
+        NEEDS[function.__name__] = list(needs)
+        if beside_peers:
+            BESIDE_PEERS.append(function.__name__)
         return function
     return register
 
@@ -68,37 +74,37 @@ def seqwrite_1m(target, scale):
     return fio(target, "--filename=big", "--rw=write", "--bs=1M", f"--size={kib(512, scale)}", "--end_fsync=1")[0]
 
 
-@workload("MB/s")
+@workload("MB/s", needs=["seqwrite_1m"])
 def seqread_1m_cold(target, scale):
     target.cold()
     return fio(target, "--filename=big", "--rw=read", "--bs=1M", f"--size={kib(512, scale)}")[0]
 
 
-@workload("MB/s")
+@workload("MB/s", needs=["seqwrite_1m"])
 def seqread_1m_hot(target, scale):
     return fio(target, "--filename=big", "--rw=read", "--bs=1M", f"--size={kib(512, scale)}")[0]
 
 
-@workload("MB/s")
+@workload("MB/s", needs=["seqwrite_1m"])
 def seqread_2jobs_cold(target, scale):
     target.cold()
     return fio(target, "--filename=big", "--rw=read", "--bs=1M", f"--size={kib(512, scale)}", "--offset_increment=50%",
                f"--io_size={kib(256, scale)}", "--numjobs=2", "--group_reporting")[0]
 
 
-@workload("IOPS")
+@workload("IOPS", needs=["seqwrite_1m"])
 def randread_4k_cold(target, scale):
     target.cold()
     return fio(target, "--filename=big", "--rw=randread", "--bs=4k", f"--size={kib(512, scale)}", f"--io_size={kib(128, scale)}")[1]
 
 
-@workload("IOPS")
+@workload("IOPS", needs=["seqwrite_1m"])
 def randwrite_4k(target, scale):
     return fio(target, "--filename=big", "--rw=randwrite", "--bs=4k", f"--size={kib(512, scale)}", f"--io_size={kib(128, scale)}",
                "--end_fsync=1")[1]
 
 
-@workload("IOPS")
+@workload("IOPS", needs=["seqwrite_1m"])
 def randwrite_4k_sync(target, scale):
     return fio(target, "--filename=big", "--rw=randwrite", "--bs=4k", f"--size={kib(512, scale)}", f"--io_size={kib(8, scale)}",
                "--fdatasync=1")[1]
@@ -139,22 +145,21 @@ def create_4k(target, scale):
     return len(files) / seconds(act)
 
 
-@workload("files/s")
+@workload("files/s", needs=["create_4k"])
 def walk_stat_cold(target, scale):
     target.cold()
-    found = []
-
-    def act():
-        for directory in os.scandir(f"{target.dir}/{TREE}"):
-            found.extend(entry.stat(follow_symlinks=False).st_size for entry in os.scandir(directory.path))
-    spent = seconds(act)
+    found, spent = walk(target)
     assert len(found) == len(paths(target, scale)) and all(found)
     return len(found) / spent
 
 
-@workload("files/s")
+@workload("files/s", needs=["create_4k"])
 def read_4k_files_cold(target, scale):
     target.cold()
+    return read_4k_files(target, scale)
+
+
+def read_4k_files(target, scale):
     files = paths(target, scale)
 
     def act():
@@ -165,7 +170,31 @@ def read_4k_files_cold(target, scale):
     return len(files) / seconds(act)
 
 
-@workload("files/s")
+def walk(target):
+    """(entries, seconds)"""
+    found = []
+
+    def act():
+        for directory in os.scandir(f"{target.dir}/{TREE}"):
+            found.extend(entry.stat(follow_symlinks=False).st_size for entry in os.scandir(directory.path))
+    spent = seconds(act)
+    return found, spent
+
+
+@workload("files/s", needs=["create_4k"], beside_peers=False)
+def walk_hot(target, scale):
+    walk(target)
+    found, spent = walk(target)
+    return len(found) / spent
+
+
+@workload("files/s", needs=["create_4k"], beside_peers=False)
+def read_4k_files_hot(target, scale):
+    read_4k_files(target, scale)
+    return read_4k_files(target, scale)
+
+
+@workload("files/s", needs=["create_4k"])
 def rename(target, scale):
     files = paths(target, scale)
 
@@ -187,11 +216,13 @@ def unlink(target, scale):
 
 # --- a real tree ---
 
-def tar_of_include(target):
-    """/usr/include, packed once for all targets."""
-    path = os.path.join(os.path.dirname(target.root), "tree.tar")
+def tar_of_include(target, scale):
+    """The first files of /usr/include, packed once for all targets: how many there are differs from machine to machine."""
+    folder = os.path.dirname(target.root)
+    path = os.path.join(folder, f"tree-{scale}.tar")
     if not os.path.exists(path):
-        run("tar", "cf", path, "-C", "/usr/include", ".")
+        found = sorted(os.path.relpath(os.path.join(at, name), "/usr/include") for at, _, names in os.walk("/usr/include") for name in names)
+        run("tar", "cf", path, "-C", "/usr/include", "--null", "-T", "-", input="\0".join(found[:max(100, int(TREE_FILES * scale))]))
     return path
 
 
@@ -200,7 +231,7 @@ def untar(target, scale):
     into = f"{target.dir}/untar"
     shutil.rmtree(into, ignore_errors=True)
     os.mkdir(into)
-    tar = tar_of_include(target)
+    tar = tar_of_include(target, scale)
 
     def act():
         run("tar", "xf", tar, "-C", into)
@@ -213,7 +244,7 @@ def grep_cold(target, scale):
     target.cold()
     command = ["grep", "-r", "zzzqqq", f"{target.dir}/untar"]
     spent = seconds(lambda: subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-    return os.path.getsize(tar_of_include(target)) / 1e6 / spent
+    return os.path.getsize(tar_of_include(target, scale)) / 1e6 / spent
 
 
 @workload("trees/s")
