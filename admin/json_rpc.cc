@@ -1,10 +1,10 @@
 #include "admin/json_rpc.h"
 
 #include <algorithm>
-#include <set>
 
 #include "base/encoding.h"
 #include "base/limits.h"
+#include "iam/strict_json.h"
 
 namespace coffer {
 namespace {
@@ -20,23 +20,6 @@ std::string shown_name(const char* name) {
 
 std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
 
-// Refuses what nlohmann takes: a member given twice, nesting without end.
-class Strict {
- public:
-  bool operator()(int depth, json::parse_event_t event, json& parsed) {
-    if (depth > kJsonDepthMax) fits_ = false;
-    if (event == json::parse_event_t::object_start) names_.emplace_back();
-    if (event == json::parse_event_t::object_end) names_.pop_back();
-    if (event == json::parse_event_t::key && fits_) fits_ = names_.back().insert(parsed.get<std::string>()).second;
-    return true;
-  }
-  bool fits() const { return fits_; }
-
- private:
-  std::vector<std::set<std::string>> names_;
-  bool fits_ = true;
-};
-
 }  // namespace
 
 JsonError serialization_error(std::string message) { return {400, "SerializationException", std::move(message)}; }
@@ -44,16 +27,9 @@ JsonError validation_error(std::string message) { return {400, "ValidationExcept
 JsonError unknown_operation() { return {400, "UnknownOperationException", std::nullopt}; }
 
 JsonResult<json> parse_json_object(std::string_view body) {
-  // The library takes a NUL for the end of its input.
-  if (body.find('\0') != std::string_view::npos) return serialization_error("The request is not one JSON object.");
-  Strict strict;
-  const auto watch = [&strict](int depth, json::parse_event_t event, json& parsed) {
-    return strict(depth, event, parsed);
-  };
-  auto value = json::parse(body, watch, /*allow_exceptions=*/false);
-  if (value.is_discarded() || !value.is_object() || !strict.fits())
-    return serialization_error("The request is not one JSON object.");
-  return value;
+  auto value = parse_strict_json(body, kJsonDepthMax);
+  if (!value) return serialization_error("The request is not one JSON object.");
+  return *std::move(value);
 }
 
 std::string print_json(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }

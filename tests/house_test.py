@@ -11,11 +11,12 @@ import tempfile
 
 ROOMS = {
     "base": set(),
-    "crypto": {"base"},
-    "store": {"crypto", "base"},
-    "admin": {"base"},
-    "cli": {"admin", "store", "crypto", "base"},
-    "daemon": {"admin", "store", "crypto", "base"},
+    "iam": {"base"},
+    "crypto": {"iam", "base"},
+    "store": {"crypto", "iam", "base"},
+    "admin": {"iam", "base"},
+    "cli": {"admin", "store", "crypto", "iam", "base"},
+    "daemon": {"admin", "store", "crypto", "iam", "base"},
 }
 
 # A header of somebody else's, and the files that alone may include it.
@@ -89,6 +90,9 @@ PLANTED = [
     ("crypto/x.cc", '#include "base/bytes.h"\n', False),
     ("base/x.h", '# include "crypto/key.h"\n', True),
     ("admin/x.h", '#include "crypto/key.h"\n', True),
+    ("iam/x.h", '#include "crypto/key.h"\n', True),
+    ("base/x.h", '#include "iam/policy.h"\n', True),
+    ("crypto/x.h", '#include "iam/decision.h"\n', False),
     ("store/x.cc", '#include "admin/control.h"\n', True),
     ("cli/x.cc", '#include "daemon/options.h"\n', True),
     ("daemon/x.cc", '#include "cli/json.h"\n', True),
