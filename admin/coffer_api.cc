@@ -7,7 +7,6 @@
 #include "admin/s3_error.h"
 #include "base/encoding.h"
 #include "base/limits.h"
-#include "base/scrub_limits.h"
 
 namespace coffer {
 namespace {

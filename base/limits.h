@@ -89,6 +89,7 @@ inline constexpr std::size_t kTagNodesCached = 2048;       // of 4 KiB, each ove
 inline constexpr std::size_t kLogGrowth = 256 << 10;       // the log's file grows by this: zeros a commit can wait for
 inline constexpr std::size_t kDatabaseGrowth = 256 << 10;   // coffer.db's blocks are reserved by this, before a commit needs them
 inline constexpr std::uint32_t kDatabaseSparePages = 64;    // with blocks behind coffer.db's last: deleting on a full disk may split pages
+inline constexpr std::uint32_t kPagesAhead = 48;            // of the log, that no operation takes from the commit behind it
 inline constexpr std::uint32_t kFreePagesKept = 64;         // of coffer.db, when growing takes free pages on a full disk: as above
 inline constexpr std::size_t kLogBufferKept = 1 << 20;     // memory for one commit's frames that stays between commits
 inline constexpr std::size_t kOpenObjectsCached = 4096;   // objects whose map and cipher stay in memory unused
@@ -114,6 +115,15 @@ inline constexpr std::uint64_t kWalBytesHeldMax = 4 * kWalBytesMax;
 inline constexpr std::uint64_t kCatalogCopyAtEndMax = 1 << 30;
 inline constexpr std::size_t kHeadersDueMax = 16 * 1024;   // renamed objects whose second copies wait; more keep an old name
 inline constexpr std::size_t kOpenDataFiles = 512;        // descriptors, below a common limit of 1024
+
+// An online check. The usual rate leaves a disk of 150 MB/s half of itself; an object that does not keep still is looked at
+// once more later; to put its place down costs a commit.
+inline constexpr std::uint64_t kScrubStep = 4 << 20;       // read between two rests
+inline constexpr std::int64_t kScrubMibDefault = 64, kScrubMibMax = 1 << 20;  // a second
+inline constexpr std::int64_t kScrubSaveMs = 1000;         // between two times that its place is put down
+inline constexpr int kScrubTries = 20;                     // of a look that changes under it: then the next step
+inline constexpr std::size_t kScrubAgainMax = kFsckDamageMax;  // objects with damage looked at again after an unmount
+inline constexpr std::uint32_t kScrubPages = 64;           // catalog pages checked while a checkpoint waits: 2 ms
 
 // --- the server ---
 

@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 
-#include "base/scrub_limits.h"
+#include "base/limits.h"
 #include "base/sse_rule.h"
 
 namespace coffer {

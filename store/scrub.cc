@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/scrub_limits.h"
+#include "base/limits.h"
 #include "base/wire.h"
 #include "store/catalog_copy.h"
 #include "store/catalog_repair.h"

@@ -8,7 +8,7 @@
 #include <cassert>
 #include <mutex>
 
-#include "base/scrub_limits.h"
+#include "base/limits.h"
 #include "store/sealed_replay.h"
 #include "store/sealed_vfs.h"
 

@@ -56,7 +56,6 @@ class SealedDatabase {
   // checkpoint that empties the log.
   // kNoSpace costs nothing; a commit() without room loses the transaction.
   virtual Status reserve(std::uint32_t pages) = 0;
-  static constexpr std::uint32_t kPagesAhead = 48;
   virtual Status reserve_for_commit(std::uint32_t pages) = 0;  // before a commit's own changes: takes what is kept for it
   // Pages of coffer.db that hold nothing, less what reserve() has promised of them: room that takes none of the disk's.
   // Thread-safe.

@@ -10,7 +10,6 @@
 #include <unordered_set>
 
 #include "base/limits.h"
-#include "base/scrub_limits.h"
 #include "store/catalog_copy.h"
 #include "store/gate.h"
 #include "store/key_waits.h"

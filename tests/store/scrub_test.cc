@@ -3,7 +3,7 @@
 
 #include <thread>
 
-#include "base/scrub_limits.h"
+#include "base/limits.h"
 #include "store/catalog_copy.h"
 #include "tests/store/specimen.h"
 #include "tests/support/effort.h"
