@@ -59,10 +59,11 @@ TEST(Options, AnExternalKmsHasItsFiles) {
 
 TEST(Options, OursAreTakenOutOfTheMountOptions) {
   const DaemonOptions options =
-      parsed({"/s", "/m", "-o", "allow_other,poll-us=0,principal=arn:aws:iam::123456789012:user/a", "-o",
+      parsed({"/s", "/m", "-o", "allow_other,poll-us=0,audit-files=7,principal=arn:aws:iam::123456789012:user/a", "-o",
               "noatime,,context=a\\,b"});
   EXPECT_EQ(options.mount_options, (std::vector<std::string>{"allow_other", "noatime", "context=a\\,b"}));
   EXPECT_EQ(options.poll_us, 0U);
+  EXPECT_EQ(options.audit_files, 7U);
   ASSERT_TRUE(options.principal);
   EXPECT_EQ(options.principal->arn, "arn:aws:iam::123456789012:user/a");
   EXPECT_EQ(options.principal->account.str(), "123456789012");
@@ -72,6 +73,8 @@ TEST(Options, RefusesWhatCannotMeanAnything) {
   EXPECT_NE(refusal({"/s", "/m", "-o", "poll-us=x"}), "accepted");
   EXPECT_NE(refusal({"/s", "/m", "-o", "poll-us=-1"}), "accepted");
   EXPECT_NE(refusal({"/s", "/m", "-o", "poll-us=1001"}), "accepted");
+  EXPECT_NE(refusal({"/s", "/m", "-o", "audit-files=1"}), "accepted") << "one that is written, and one that is whole";
+  EXPECT_NE(refusal({"/s", "/m", "-o", "audit-files="}), "accepted");
   EXPECT_NE(refusal({"/s", "/m", "-o", "principal=me"}), "accepted");
   EXPECT_NE(refusal({"/s", "/m", "-o", "principal=arn:aws:iam::12:root"}), "accepted");
   EXPECT_NE(refusal({"/s", "/m", "-o", "fsname=x"}), "accepted");
