@@ -36,7 +36,7 @@ TEST_F(AuditTest, EachRequestLeavesOneRecordOfOneLine) {
   expect_one_more("s3.amazonaws.com", "GetBucketEncryption");
   room.s3("GET", "/docs?acl");  // what this server has not
   expect_one_more("s3.amazonaws.com", "UnknownOperation");
-  room.s3("GET", "/%zz");
+  room.server.handle(room.request("GET", "/%zz"));  // cannot be signed
   expect_one_more("s3.amazonaws.com", "UnknownOperation");
   room.kms_call("ListKeys", "{}");
   expect_one_more("kms.amazonaws.com", "ListKeys");
