@@ -252,6 +252,8 @@ Result<KmsTransport::Answer> CurlKmsTransport::post(const Request& request, Muta
     why = transfer.error_text()[0] != '\0' ? transfer.error_text() : curl_easy_strerror(done);
   }
   state_->put_back(multi);
+  // curl takes headers that break off for an answer without a body; a KMS's is JSON.
+  if (done == CURLE_OK && status == 200 && body.size == 0) return away("its answer broke off");
   if (done == CURLE_OK) return Answer{status, body.size};
   if (done == CURLE_WRITE_ERROR) return away("what it sends is longer than any answer of a KMS");
   return away(why);

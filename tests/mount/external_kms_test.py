@@ -201,25 +201,25 @@ class ExternalKms(MountTest):
             os.close(opened[bucket])
 
     def test_rotation_there_and_moving_between_the_two(self):
-        self.at.bucket("b", "aws:kms", self.key)
-        write_file(self.at.path("b", "f"), content(1, 70_000), sync=True)
+        self.at.bucket("bucket", "aws:kms", self.key)
+        write_file(self.at.path("bucket", "f"), content(1, 70_000), sync=True)
         self.there.cli("kms", "rotate-key", self.key)
-        write_file(self.at.path("b", "after"), content(2, 100), sync=True)
+        write_file(self.at.path("bucket", "after"), content(2, 100), sync=True)
         self.at.remount(*self.flags)
-        self.assertEqual(read_file(self.at.path("b", "f")), content(1, 70_000))
-        self.assertEqual(read_file(self.at.path("b", "after")), content(2, 100))
+        self.assertEqual(read_file(self.at.path("bucket", "f")), content(1, 70_000))
+        self.assertEqual(read_file(self.at.path("bucket", "after")), content(2, 100))
         here = self.at.create_key()
         for key in (here, self.key):
-            self.at.put_rule("b", "aws:kms", key)
-            coffer("reseal", self.at.path("b"))
-            self.assertEqual(self.at.inspect("b", "f")["kms_key_arn"], key)
+            self.at.put_rule("bucket", "aws:kms", key)
+            coffer("reseal", self.at.path("bucket"))
+            self.assertEqual(self.at.inspect("bucket", "f")["kms_key_arn"], key)
             self.at.remount(*self.flags)
-            self.assertEqual(read_file(self.at.path("b", "f")), content(1, 70_000))
+            self.assertEqual(read_file(self.at.path("bucket", "f")), content(1, 70_000))
 
     def test_what_it_does_not_know_or_allow_is_told_as_here(self):
         unknown = self.key[:-36] + "11111111-2222-3333-4444-555555555555"
-        self.at.bucket("b", "aws:kms", unknown)
-        self.assertErrno(ENOKEY, write_file, self.at.path("b", "f"), b"x")
+        self.at.bucket("bucket", "aws:kms", unknown)
+        self.assertErrno(ENOKEY, write_file, self.at.path("bucket", "f"), b"x")
         credentials = os.path.join(self.at.folder, "wrong")
         with open(os.path.join(self.there.store, "credentials")) as file:
             text = file.read()
@@ -228,8 +228,8 @@ class ExternalKms(MountTest):
             file.write(text.replace(secret, secret[::-1]))
         os.chmod(credentials, 0o600)
         self.at.remount(self.flags[0], self.flags[1], "--kms-credentials-file", credentials)
-        self.at.put_rule("b", "aws:kms", self.key)
-        self.assertErrno(errno.EACCES, write_file, self.at.path("b", "f"), b"x")
+        self.at.put_rule("bucket", "aws:kms", self.key)
+        self.assertErrno(errno.EACCES, write_file, self.at.path("bucket", "f"), b"x")
 
     def test_a_start_that_cannot_work_says_what_to_give(self):
         self.at.unmount()
@@ -251,10 +251,10 @@ class ExternalKms(MountTest):
         with open(log, "wb") as sink:
             daemon = subprocess.Popen([COFFERD, self.at.store, self.at.dir, "-f", *self.flags], stderr=sink)
         wait_for(lambda: self.at.mounted and os.path.exists(self.at.socket), "the mount")
-        self.at.bucket("b", "aws:kms", self.key)
-        write_file(self.at.path("b", "secret-name"), content(1, 100), sync=True)
+        self.at.bucket("bucket", "aws:kms", self.key)
+        write_file(self.at.path("bucket", "secret-name"), content(1, 100), sync=True)
         self.there.kill()
-        self.answers_within(write_file, self.at.path("b", "other-name"), b"x")
+        self.answers_within(write_file, self.at.path("bucket", "other-name"), b"x")
         with open(f"/proc/{daemon.pid}/cmdline", "rb") as file:
             self.assertNotIn(secret.encode(), file.read())
         self.at.unmount()
@@ -265,7 +265,7 @@ class ExternalKms(MountTest):
             self.assertNotIn(word, logged)
         self.come_back()
         self.at.mount(*self.flags)
-        self.assertEqual(read_file(self.at.path("b", "secret-name")), content(1, 100))
+        self.assertEqual(read_file(self.at.path("bucket", "secret-name")), content(1, 100))
 
 
 if __name__ == "__main__":

@@ -167,8 +167,15 @@ class UnixConnection(http.client.HTTPConnection):
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
+        self.sock.settimeout(self.timeout)  # and a connect(2) does not wait for a place in the queue of a Unix socket
+        wait_for(self.connected, "a place in the admin socket's queue", self.timeout)
+
+    def connected(self):
+        try:
+            self.sock.connect(self.path)
+            return True
+        except BlockingIOError:
+            return False
 
 
 class Wire:
