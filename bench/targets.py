@@ -6,12 +6,12 @@ differ in the default encryption of the one bucket they work in.
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import time
 
 PASSTHROUGH_SOURCE = "/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c"
-DESCRIPTORS = 500_000
 RULES = {
     "coffer": ("AES256", []),
     "coffer-kms": ("aws:kms", ["--sse", "aws:kms", "--bucket-key"]),
@@ -121,8 +121,9 @@ class Passthrough(Target):
             run("cc", "-O2", PASSTHROUGH_SOURCE, "-o", program, *flags)
         options = f"source={self.back},cache=always" + (",writeback" if self.name.endswith("-wb") else "")
         # It holds a descriptor for each inode that the kernel knows.
-        self.process = subprocess.Popen(["prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}", program, "-f", "-o", options, self.mnt],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        self.process = subprocess.Popen([program, "-f", "-o", options, self.mnt], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 class Gocryptfs(Target):
