@@ -162,10 +162,10 @@ def hot_paths(path):
 
 def slopes(run):
     few, many = run["objects"]
-    rows = [[name, *(f"{by[what]:.0f}" for what in ("catalog_bytes", "tags_bytes")), f"{by['fsck_s'] * 1e6:.0f}", f"{by['mount_s'] * 1e6:.1f}"]
+    rows = [[name, *(f"{by[what]:.0f}" for what in ("catalog_bytes", "tags_bytes")), f"{by['fsck_s'] * 1e6:.0f}"]
             for name, by in run.items() if name != "objects"]
     return (f"From stores of {few:,} and {many:,} objects; docs/SCALE.md reckons with them.\n\n"
-            + table(["one more object", "bytes of coffer.db", "of coffer.tags", "fsck, us", "mount, us"], rows))
+            + table(["one more object", "bytes of coffer.db", "of coffer.tags", "fsck, us of the processor"], rows))
 
 
 def streams(run):

@@ -1,4 +1,4 @@
-"""What one more object costs a store: catalog bytes, time of fsck and of a mount, the daemon's memory. From the difference of two
+"""What one more object costs a store: catalog bytes, the processor's time of fsck, time of a mount, the daemon's memory. From the difference of two
 stores, so that what a store costs anyway does not count. docs/SCALE.md reckons with these.
 
     slopes.py --out FILE.json [--objects 20000,60000] [--work DIR]
@@ -7,6 +7,7 @@ stores, so that what a store costs anyway does not count. docs/SCALE.md reckons 
 import argparse
 import json
 import os
+import resource
 import shutil
 import sys
 import time
@@ -21,6 +22,14 @@ def seconds(act):
     begin = time.perf_counter()
     act()
     return time.perf_counter() - begin
+
+
+def processor_seconds(act):
+    """Of the programs that act runs and waits for: what a busy machine changes little."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    act()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def measure(work, objects, size):
@@ -40,7 +49,7 @@ def measure(work, objects, size):
         target.unmount()
         found["catalog_bytes"] = os.path.getsize(os.path.join(target.back, "coffer.db"))
         found["tags_bytes"] = os.path.getsize(os.path.join(target.back, "coffer.tags"))
-        found["fsck_s"] = seconds(lambda: target.coffer("fsck", target.back))
+        found["fsck_s"] = processor_seconds(lambda: target.coffer("fsck", target.back))
         return found
     finally:
         target.give_up()
