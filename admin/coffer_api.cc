@@ -91,6 +91,8 @@ bool CofferApi::is_local(std::string_view operation) { return operation == kChan
 JsonAnswer CofferApi::serve(std::string_view operation, std::string_view body, const Principal& caller) {
   const auto* row = find(operation);
   if (row == nullptr) return unknown_operation();
+  const auto allowed = access_.authorize_store("coffer:" + std::string(operation), caller);
+  if (!allowed.ok()) return to_coffer(allowed.error(), "");
   const auto request = parse_json_object(body);
   if (const auto* error = std::get_if<JsonError>(&request)) return *error;
   return (this->*row->operation)(std::get<json>(request), caller);

@@ -34,12 +34,19 @@ namespace coffer {
 //                                      code for the refusal (KMS.NotFoundException ...). kms_key is what the rule says,
 //                                      or null
 //
+// Each is an action of policies, coffer:Status and so on, of principals of the store's own account.
 // Errors are {"__type","message"} with S3's code and status: 404 NoSuchBucket, 404 NoSuchKey ... Thread-safe.
 class CofferApi {
  public:
   CofferApi(BucketControl& buckets, KeyControl& keys, DataKeyControl& data_keys, MountControl& mount,
-            UnlockControl& unlock, AuditControl& audit)
-      : buckets_(buckets), keys_(keys), data_keys_(data_keys), mount_(mount), unlock_(unlock), audit_(audit) {}
+            UnlockControl& unlock, AuditControl& audit, AccessControl& access)
+      : buckets_(buckets),
+        keys_(keys),
+        data_keys_(data_keys),
+        mount_(mount),
+        unlock_(unlock),
+        audit_(audit),
+        access_(access) {}
 
   JsonAnswer serve(std::string_view operation, std::string_view body, const Principal& caller);
 
@@ -69,6 +76,7 @@ class CofferApi {
   MountControl& mount_;
   UnlockControl& unlock_;
   AuditControl& audit_;
+  AccessControl& access_;
 };
 
 }  // namespace coffer

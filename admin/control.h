@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,11 +10,13 @@
 
 #include "base/bytes.h"
 #include "base/check_report.h"
+#include "base/kms_grant.h"
 #include "base/kms_key.h"
 #include "base/names.h"
 #include "base/result.h"
 #include "base/secret_bytes.h"
 #include "base/sse_rule.h"
+#include "iam/condition.h"
 
 namespace coffer {
 
@@ -145,6 +148,25 @@ class DataKeyControl {
   virtual Result<std::map<std::string, std::uint64_t>> call_counts() = 0;
 };
 
+// Who may use keys (KMS-42..45).
+class KeyAccessControl {
+ public:
+  virtual ~KeyAccessControl() = default;
+  virtual Result<std::string> key_policy(std::string_view key, const KmsCall& call) = 0;
+  virtual Status check_key_policy(std::string_view key, const KmsCall& call) = 0;  // whether it may be asked for
+  enum class LockOut { kRefuse, kAllow };
+  // Returns when nothing is readable any more to those it keeps out.
+  virtual Status put_key_policy(std::string_view key, std::string_view policy, LockOut lock_out,
+                                const KmsCall& call) = 0;
+  virtual Result<KeyGrant> create_grant(std::string_view key, const NewGrant& terms, const KmsCall& call) = 0;
+  virtual Result<std::vector<ListedGrant>> list_grants(std::string_view key, const KmsCall& call) = 0;
+  virtual Result<std::vector<ListedGrant>> list_retirable_grants(const std::string& principal, const KmsCall& call) = 0;
+  // As put_key_policy; kNotFound.
+  virtual Status revoke_grant(std::string_view key, std::string_view grant_id, const KmsCall& call) = 0;
+  virtual Status retire_grant(const std::string& token, const std::string& key, const std::string& grant_id,
+                              const KmsCall& call) = 0;  // by its token, or by the other two
+};
+
 struct KmsControls {
   KeyControl& keys;
   AliasControl& aliases;
@@ -152,6 +174,63 @@ struct KmsControls {
   RotationControl& rotations;
   ImportControl& imports;
   DataKeyControl& data_keys;
+  KeyAccessControl& access;
+};
+
+// Who may do what, of all that is no key. kAccessDenied, with IAM's words.
+class AccessControl {
+ public:
+  virtual ~AccessControl() = default;
+  struct Request {
+    std::string_view action;  // s3:PutEncryptionConfiguration
+    std::string resource;     // its ARN
+    const Principal& caller;
+    PolicyContext context = {};  // condition keys of this request alone
+  };
+  virtual Status authorize(const Request& request) = 0;  // by the caller's own policies alone
+  virtual Status authorize_bucket(const Request& request, const BucketInfo& bucket) = 0;
+  // What concerns the store as a whole: principals of its own account alone.
+  virtual Status authorize_store(std::string_view action, const Principal& caller) = 0;
+  // What concerns an account's users: its own principals, and the root of the store's account.
+  virtual Status authorize_account(const Request& request, const AccountId& account) = 0;
+};
+
+class BucketPolicyControl {
+ public:
+  virtual ~BucketPolicyControl() = default;
+  virtual Result<std::optional<std::string>> bucket_policy(const BucketName& bucket) = 0;
+  virtual Status put_bucket_policy(const BucketName& bucket, std::string_view text) = 0;  // one that parses
+  virtual Status delete_bucket_policy(const BucketName& bucket) = 0;
+};
+
+// The users of all accounts. A user named root is its account itself. Errors are IAM's.
+struct UserInfo {
+  AccountId account;
+  std::string name, arn;
+  std::int64_t created_ns = 0;
+  struct Key {
+    std::string id;
+    bool active = true;
+    std::int64_t created_ns = 0;
+  };
+  std::vector<Key> keys;
+  std::map<std::string, std::string> policies;  // documents by their names
+};
+struct AccessKey;
+class UserControl {
+ public:
+  virtual ~UserControl() = default;
+  virtual Result<UserInfo> create_user(const AccountId& account, std::string_view name) = 0;
+  virtual Status delete_user(const AccountId& account, std::string_view name) = 0;
+  virtual Result<UserInfo> find_user(const AccountId& account, std::string_view name) = 0;
+  virtual Result<std::vector<UserInfo>> list_users(const AccountId& account) = 0;
+  virtual Result<AccessKey> create_access_key(const AccountId& account, std::string_view name) = 0;
+  virtual Status delete_access_key(const AccountId& account, std::string_view name, std::string_view id) = 0;
+  virtual Status switch_access_key(const AccountId& account, std::string_view name, std::string_view id,
+                                   bool active) = 0;
+  virtual Status put_user_policy(const AccountId& account, std::string_view name, std::string_view policy,
+                                 std::string_view text) = 0;
+  virtual Status delete_user_policy(const AccountId& account, std::string_view name, std::string_view policy) = 0;
 };
 
 // Coffer's own operations, for the coffer program: X-Amz-Target Coffer.<Op>, JSON 1.1, SigV4 service "coffer".
@@ -228,7 +307,7 @@ struct AccessKey {
 class Credentials {
  public:
   virtual ~Credentials() = default;
-  virtual const AccessKey* find(std::string_view access_key_id) const = 0;  // nullptr: unknown
+  virtual std::shared_ptr<const AccessKey> find(std::string_view access_key_id) const = 0;  // null: unknown
 };
 
 }  // namespace coffer

@@ -73,9 +73,10 @@ Result<CredentialsFile> CredentialsFile::parse(std::string_view text, const Prin
   return file;
 }
 
-const AccessKey* CredentialsFile::find(std::string_view access_key_id) const {
+std::shared_ptr<const AccessKey> CredentialsFile::find(std::string_view access_key_id) const {
   for (const auto& profile : profiles_)
-    if (!access_key_id.empty() && profile.key.id == access_key_id) return &profile.key;
+    if (!access_key_id.empty() && profile.key.id == access_key_id)
+      return std::shared_ptr<const AccessKey>(std::shared_ptr<void>(), &profile.key);  // lives as long as the file
   return nullptr;
 }
 

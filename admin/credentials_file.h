@@ -17,7 +17,7 @@ class CredentialsFile final : public Credentials {
   // kCredentialsFileMax. Settings of AWS's that are not keys (region ...) are passed over.
   static Result<CredentialsFile> parse(std::string_view text, const Principal& principal);
 
-  const AccessKey* find(std::string_view access_key_id) const override;
+  std::shared_ptr<const AccessKey> find(std::string_view access_key_id) const override;
   const AccessKey* profile(std::string_view name) const;
   std::string print() const;  // holds the secrets: wipe it
 

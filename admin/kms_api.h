@@ -54,6 +54,16 @@ class KmsApi {
   JsonAnswer import_key_material(Request request, const Principal& caller);
   JsonAnswer delete_imported_key_material(Request request, const Principal& caller);
 
+  // kms_api_access.cc: who may use them
+  JsonAnswer get_key_policy(Request request, const Principal& caller);
+  JsonAnswer list_key_policies(Request request, const Principal& caller);
+  JsonAnswer put_key_policy(Request request, const Principal& caller);
+  JsonAnswer create_grant(Request request, const Principal& caller);
+  JsonAnswer list_grants(Request request, const Principal& caller);
+  JsonAnswer list_retirable_grants(Request request, const Principal& caller);
+  JsonAnswer revoke_grant(Request request, const Principal& caller);
+  JsonAnswer retire_grant(Request request, const Principal& caller);
+
   // kms_api_use.cc: cryptography
   JsonAnswer generate_data_key(Request request, const Principal& caller);
   JsonAnswer generate_data_key_without_plaintext(Request request, const Principal& caller);
@@ -62,7 +72,8 @@ class KmsApi {
   JsonAnswer decrypt(Request request, const Principal& caller);
   JsonAnswer re_encrypt(Request request, const Principal& caller);
 
-  JsonResult<DataKeyControl::Generated> generate(Request request, const Principal& caller);
+  enum class Plaintext { kAnswered, kWithheld };
+  JsonResult<DataKeyControl::Generated> generate(Request request, const Principal& caller, Plaintext plaintext);
 
   const KmsControls kms_;
   const Realm realm_;

@@ -1,6 +1,8 @@
 #include "admin/kms_api.h"
 #include "admin/kms_error.h"
 #include "admin/kms_shapes.h"
+#include "base/policy_limits.h"
+#include "iam/policy.h"
 
 // Keys, their names and their tags.
 namespace coffer {
@@ -36,8 +38,12 @@ JsonAnswer KmsApi::create_key(Request request, const Principal& caller) {
   members.only("KeySpec", "SYMMETRIC_DEFAULT");
   members.only("CustomerMasterKeySpec", "SYMMETRIC_DEFAULT");
   members.only("MultiRegion", false);
-  for (const auto* name : {"Policy", "CustomKeyStoreId", "XksKeyId"}) members.only(name, nullptr);
+  for (const auto* name : {"CustomKeyStoreId", "XksKeyId"}) members.only(name, nullptr);
+  key.policy = members.text("Policy", {1, kKeyPolicySizeMax}).value_or("");
+  key.may_lock_out = members.flag("BypassPolicyLockoutSafetyCheck");
   if (members.error()) return *members.error();
+  if (const auto policy = parse_policy(key.policy, PolicyKind::kKey); !key.policy.empty() && !policy.ok())
+    return JsonError{400, "MalformedPolicyDocumentException", policy.error().message};
   const auto made = kms_.keys.create_key(key, {caller});
   if (!made.ok()) return to_kms(made.error());
   return print_json({{"KeyMetadata", key_metadata(*made)}});

@@ -24,13 +24,14 @@ void put_if_known(json& out, const char* name, const std::string& material_id) {
 
 }  // namespace
 
-JsonResult<DataKeyControl::Generated> KmsApi::generate(Request request, const Principal& caller) {
+JsonResult<DataKeyControl::Generated> KmsApi::generate(Request request, const Principal& caller, Plaintext plaintext) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   const auto spec = members.one_of("KeySpec", {"AES_256", "AES_128"});
   const auto bytes = members.integer("NumberOfBytes", 1, kKmsPlaintextMax);
   const auto context = take_context(members, "EncryptionContext");
-  const auto call = take_call(members, caller);
+  auto call = take_call(members, caller);
+  call.without_plaintext = plaintext == Plaintext::kWithheld;
   if (members.error()) return *members.error();
   if (spec.has_value() == bytes.has_value())
     return validation_error("Please specify either number of bytes or key spec.");
@@ -41,7 +42,7 @@ JsonResult<DataKeyControl::Generated> KmsApi::generate(Request request, const Pr
 }
 
 JsonAnswer KmsApi::generate_data_key(Request request, const Principal& caller) {
-  auto generated = generate(request, caller);
+  auto generated = generate(request, caller, Plaintext::kAnswered);
   if (auto* error = std::get_if<JsonError>(&generated)) return *error;
   const auto& key = std::get<DataKeyControl::Generated>(generated);
   json members = {{"CiphertextBlob", base64(key.blob)}, {"KeyId", key.key_arn}};
@@ -50,7 +51,7 @@ JsonAnswer KmsApi::generate_data_key(Request request, const Principal& caller) {
 }
 
 JsonAnswer KmsApi::generate_data_key_without_plaintext(Request request, const Principal& caller) {
-  auto generated = generate(request, caller);
+  auto generated = generate(request, caller, Plaintext::kWithheld);
   if (auto* error = std::get_if<JsonError>(&generated)) return *error;
   const auto& key = std::get<DataKeyControl::Generated>(generated);
   json members = {{"CiphertextBlob", base64(key.blob)}, {"KeyId", key.key_arn}};

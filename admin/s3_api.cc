@@ -79,15 +79,20 @@ S3Result<HttpResponse> S3Api::serve(S3Operation operation, const S3Target& targe
   if (auto error = check_directory_request(operation, target, request, asking.session)) return *error;
   if (operation == S3Operation::kPutBucketEncryption && !has_length(request))
     return S3Error{411, "MissingContentLength", "You must provide the Content-Length HTTP header.", {}};
-  const auto empty = operation == S3Operation::kPutBucketEncryption ? EmptyBody::kRefused : EmptyBody::kAllowed;
-  if (auto error = check_body_digests(request, empty)) return *error;
+  const bool needs_body = operation == S3Operation::kPutBucketEncryption || operation == S3Operation::kPutBucketPolicy;
+  if (auto error = check_body_digests(request, needs_body ? EmptyBody::kRefused : EmptyBody::kAllowed)) return *error;
+  const bool list = operation == S3Operation::kListBuckets || operation == S3Operation::kListDirectoryBuckets;
+  if (list || operation == S3Operation::kCreateBucket)
+    if (auto error = check_access(operation, target.bucket, request, caller)) return *error;
   if (operation == S3Operation::kListBuckets) return list_buckets(target, caller);
   if (operation == S3Operation::kListDirectoryBuckets) return list_directory_buckets(target, caller);
   if (operation == S3Operation::kCreateBucket) return create_bucket(target, request, caller);
 
   const auto found = existing_bucket(target, request, caller);
   if (const auto* error = std::get_if<S3Error>(&found)) return *error;
-  const auto& bucket = std::get<BucketName>(found);
+  const auto& info = std::get<BucketInfo>(found);
+  if (auto error = check_access(operation, info, request, caller)) return *error;
+  const auto& bucket = info.name;
   switch (operation) {
     case S3Operation::kHeadBucket: return head_bucket(bucket);
     case S3Operation::kDeleteBucket: return delete_bucket(bucket);
@@ -97,6 +102,9 @@ S3Result<HttpResponse> S3Api::serve(S3Operation operation, const S3Target& targe
     case S3Operation::kGetBucketEncryption: return get_encryption(bucket);
     case S3Operation::kDeleteBucketEncryption: return delete_encryption(bucket);
     case S3Operation::kCreateSession: return create_session(bucket, request, asking);
+    case S3Operation::kPutBucketPolicy: return put_policy(info, request.body);
+    case S3Operation::kGetBucketPolicy: return get_policy(info);
+    case S3Operation::kDeleteBucketPolicy: return delete_policy(info);
     case S3Operation::kListBuckets:
     case S3Operation::kListDirectoryBuckets:
     case S3Operation::kCreateBucket: break;
@@ -104,7 +112,7 @@ S3Result<HttpResponse> S3Api::serve(S3Operation operation, const S3Target& targe
   return internal_error();
 }
 
-S3Result<BucketName> S3Api::existing_bucket(const S3Target& target, const HttpRequest& request,
+S3Result<BucketInfo> S3Api::existing_bucket(const S3Target& target, const HttpRequest& request,
                                             const Principal& caller) {
   const auto expected_owner = request.header("x-amz-expected-bucket-owner");
   if (expected_owner && !AccountId::parse(*expected_owner).ok())
@@ -113,13 +121,13 @@ S3Result<BucketName> S3Api::existing_bucket(const S3Target& target, const HttpRe
                    "The value of the expected bucket owner parameter must be an AWS Account ID... [" +
                        std::string(*expected_owner) + "]",
                    {}};
-  auto name = parse_bucket(target.bucket);
-  if (std::holds_alternative<S3Error>(name)) return name;
+  const auto name = parse_bucket(target.bucket);
+  if (const auto* error = std::get_if<S3Error>(&name)) return *error;
   const auto found = buckets_.find_bucket(std::get<BucketName>(name));
   if (!found.ok()) return to_s3(found.error(), target.bucket);
   if (expected_owner && *expected_owner != found->owner.str()) return access_denied();
   if (found->name.is_directory_bucket() && found->owner != caller.account) return access_denied();  // SEED-35, 36
-  return name;
+  return *found;
 }
 
 S3Result<HttpResponse> S3Api::list_buckets(const S3Target& target, const Principal& caller) {

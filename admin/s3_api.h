@@ -12,8 +12,9 @@ namespace coffer {
 // S3's bucket operations over BucketControl (S3 API reference). Sees requests whose signature holds. Thread-safe.
 class S3Api {
  public:
-  S3Api(const Realm& realm, BucketControl& buckets, const Clock& clock)
-      : realm_(realm), buckets_(buckets), clock_(clock) {}
+  S3Api(const Realm& realm, BucketControl& buckets, BucketPolicyControl& policies, AccessControl& access,
+        const Clock& clock)
+      : realm_(realm), buckets_(buckets), policies_(policies), access_(access), clock_(clock) {}
 
   struct Caller {
     const AccessKey& key;
@@ -31,6 +32,16 @@ class S3Api {
   S3Result<HttpResponse> put_encryption(const BucketName& bucket, std::string_view body);
   S3Result<HttpResponse> get_encryption(const BucketName& bucket);
   S3Result<HttpResponse> delete_encryption(const BucketName& bucket);
+  // --- s3_api_policy.cc ---
+  std::optional<S3Error> check_access(S3Operation operation, const BucketInfo& bucket, const HttpRequest& request,
+                                      const Principal& caller);
+  // Of an operation on no bucket that is there: a list, or the making of one. bucket: empty for a list.
+  std::optional<S3Error> check_access(S3Operation operation, std::string_view bucket, const HttpRequest& request,
+                                      const Principal& caller);
+  std::string arn_of(const BucketName& bucket, const AccountId& owner) const;
+  S3Result<HttpResponse> put_policy(const BucketInfo& bucket, std::string_view body);
+  S3Result<HttpResponse> get_policy(const BucketInfo& bucket);
+  S3Result<HttpResponse> delete_policy(const BucketInfo& bucket);
   // --- s3_api_directory.cc ---
   S3Result<HttpResponse> list_directory_buckets(const S3Target& target, const Principal& caller);
   S3Result<HttpResponse> create_session(const BucketName& bucket, const HttpRequest& request, const Caller& caller);
@@ -40,10 +51,12 @@ class S3Api {
                                                   SessionTerms& terms);
 
   // The bucket a request means, once it is known to exist and to belong to whom the request expects.
-  S3Result<BucketName> existing_bucket(const S3Target& target, const HttpRequest& request, const Principal& caller);
+  S3Result<BucketInfo> existing_bucket(const S3Target& target, const HttpRequest& request, const Principal& caller);
 
   const Realm realm_;
   BucketControl& buckets_;
+  BucketPolicyControl& policies_;
+  AccessControl& access_;
   const Clock& clock_;
 };
 

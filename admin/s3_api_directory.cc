@@ -26,11 +26,14 @@ bool changes_something(S3Operation operation) {
     case S3Operation::kCreateBucket:
     case S3Operation::kDeleteBucket:
     case S3Operation::kPutBucketEncryption:
-    case S3Operation::kDeleteBucketEncryption: return true;
+    case S3Operation::kDeleteBucketEncryption:
+    case S3Operation::kPutBucketPolicy:
+    case S3Operation::kDeleteBucketPolicy: return true;
     case S3Operation::kListBuckets:
     case S3Operation::kListDirectoryBuckets:
     case S3Operation::kHeadBucket:
     case S3Operation::kGetBucketEncryption:
+    case S3Operation::kGetBucketPolicy:
     case S3Operation::kCreateSession: return false;
   }
   return true;

@@ -100,6 +100,9 @@ std::string_view operation_name(S3Operation operation) {
     case S3Operation::kGetBucketEncryption: return "GetBucketEncryption";
     case S3Operation::kDeleteBucketEncryption: return "DeleteBucketEncryption";
     case S3Operation::kCreateSession: return "CreateSession";
+    case S3Operation::kPutBucketPolicy: return "PutBucketPolicy";
+    case S3Operation::kGetBucketPolicy: return "GetBucketPolicy";
+    case S3Operation::kDeleteBucketPolicy: return "DeleteBucketPolicy";
   }
   return "";
 }
@@ -160,12 +163,17 @@ S3Result<S3Operation> s3_operation(const S3Target& target, std::string_view meth
       return *error;
     return S3Operation::kListBuckets;
   }
-  if (auto error = refuse_query(target, {"encryption", "session"})) return *error;
+  if (auto error = refuse_query(target, {"encryption", "session", "policy"})) return *error;
   if (encryption)
     return by_method({{"PUT", S3Operation::kPutBucketEncryption},
                       {"GET", S3Operation::kGetBucketEncryption},
                       {"DELETE", S3Operation::kDeleteBucketEncryption}},
                      method, "ENCRYPTION");
+  if (target.has_query("policy"))
+    return by_method({{"PUT", S3Operation::kPutBucketPolicy},
+                      {"GET", S3Operation::kGetBucketPolicy},
+                      {"DELETE", S3Operation::kDeleteBucketPolicy}},
+                     method, "BUCKETPOLICY");
   if (target.has_query("session")) return by_method({{"GET", S3Operation::kCreateSession}}, method, "SESSION");
   if (method == "GET") return not_implemented("Listing objects is not implemented here: use the mount.");
   return by_method(

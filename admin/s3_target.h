@@ -19,6 +19,9 @@ enum class S3Operation {
   kGetBucketEncryption,
   kDeleteBucketEncryption,
   kCreateSession,
+  kPutBucketPolicy,
+  kGetBucketPolicy,
+  kDeleteBucketPolicy,
 };
 std::string_view operation_name(S3Operation operation);
 

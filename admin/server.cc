@@ -142,9 +142,11 @@ std::optional<S3Error> lift_headers(HttpRequest& request, S3Target& target) {
 
 Server::Server(Realm realm, const Controls& controls, const Credentials& credentials, const Clock& clock, Log log)
     : realm_(std::move(realm)),
-      s3_(realm_, controls.buckets, clock),
+      s3_(realm_, controls.buckets, controls.policies, controls.access, clock),
       kms_(controls.kms, realm_),
-      coffer_(controls.buckets, controls.kms.keys, controls.kms.data_keys, controls.mount, controls.unlock, controls.audit),
+      coffer_(controls.buckets, controls.kms.keys, controls.kms.data_keys, controls.mount, controls.unlock,
+              controls.audit, controls.access),
+      iam_(controls.users, controls.access),
       credentials_(credentials),
       clock_(clock),
       log_(std::move(log)),
@@ -188,7 +190,7 @@ Server::Outcome Server::serve_s3(const HttpRequest& request) {
   const SigningScope scope{"s3", realm_.region.str(), named.bucket.empty() || names_directory_bucket(named)};
   const auto verified = verify_signature(request, scope, credentials, clock_.wall_ns());
   if (const auto* failure = std::get_if<AuthFailure>(&verified)) return answer(failure->answer);
-  const auto& key = *std::get<const AccessKey*>(verified);
+  const auto& key = *std::get<std::shared_ptr<const AccessKey>>(verified);
   outcome.access_key_id = key.id;
   outcome.caller = key.principal;
 
@@ -216,17 +218,19 @@ Server::Outcome Server::serve_json(const HttpRequest& request, std::string_view 
   const SigningScope scope{ours ? "coffer" : "kms", realm_.region.str()};
   const auto verified = verify_signature(request, scope, credentials_, clock_.wall_ns());
   if (const auto* failure = std::get_if<AuthFailure>(&verified)) return answer(to_json_error(*failure));
-  const auto& key = *std::get<const AccessKey*>(verified);
+  const auto& key = *std::get<std::shared_ptr<const AccessKey>>(verified);
   outcome.access_key_id = key.id;
   outcome.caller = key.principal;
 
   const auto prefix = ours ? kCofferPrefix : kKmsPrefix;
   if (request.method != "POST" || !target.starts_with(prefix)) return answer(unknown_operation());
   const auto operation = target.substr(prefix.size());
-  if (!(ours ? CofferApi::knows(operation) : KmsApi::knows(operation))) return answer(unknown_operation());
+  const bool iam = ours && IamApi::knows(operation);
+  if (!iam && !(ours ? CofferApi::knows(operation) : KmsApi::knows(operation))) return answer(unknown_operation());
   outcome.operation = operation;  // one of our own names: safe to log
   if (ours && CofferApi::is_local(operation) && !request.peer_uid)
     return answer(JsonError{403, "AccessDenied", "This operation is served on the Unix socket alone"});
+  if (iam) return answer(iam_.serve(operation, request.body, key.principal));
   return answer(ours ? coffer_.serve(operation, request.body, key.principal)
                      : kms_.serve(operation, request.body, key.principal));
 }

@@ -6,6 +6,7 @@
 #include "admin/coffer_api.h"
 #include "admin/control.h"
 #include "admin/http.h"
+#include "admin/iam_api.h"
 #include "admin/kms_api.h"
 #include "admin/s3_api.h"
 #include "admin/sigv4.h"
@@ -20,6 +21,9 @@ struct Controls {
   MountControl& mount;
   UnlockControl& unlock;
   AuditControl& audit;
+  AccessControl& access;
+  BucketPolicyControl& policies;
+  UserControl& users;
 };
 
 // One request in, one answer out: checks the signature, tells S3, KMS and Coffer apart by X-Amz-Target, leaves one record in
@@ -50,6 +54,7 @@ class Server {
   S3Api s3_;
   KmsApi kms_;
   CofferApi coffer_;
+  IamApi iam_;
   const Credentials& credentials_;
   const Clock& clock_;
   const Log log_;

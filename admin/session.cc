@@ -74,7 +74,7 @@ std::optional<Session> open_session(std::string_view token, const Credentials& c
   const auto claims = text.substr(0, mark);
   const auto parts = split_claims(claims);
   if (!parts || (*parts)[0] != kVersion) return std::nullopt;
-  const auto* parent = credentials.find((*parts)[1]);
+  const auto parent = credentials.find((*parts)[1]);
   if (parent == nullptr) return std::nullopt;
   const auto expected = hex(mac_of(*parent, "coffer session token", claims));
   if (!equal_constant_time(as_bytes(expected), as_bytes(text.substr(mark + 1)))) return std::nullopt;

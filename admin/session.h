@@ -37,7 +37,9 @@ std::optional<Session> open_session(std::string_view token, const Credentials& c
 class SessionKey final : public Credentials {
  public:
   explicit SessionKey(const Session& session) : session_(session) {}
-  const AccessKey* find(std::string_view id) const override { return id == session_.key.id ? &session_.key : nullptr; }
+  std::shared_ptr<const AccessKey> find(std::string_view id) const override {
+    return id == session_.key.id ? std::shared_ptr<const AccessKey>(std::shared_ptr<void>(), &session_.key) : nullptr;
+  }
 
  private:
   const Session& session_;

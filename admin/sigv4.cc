@@ -179,7 +179,7 @@ Verified verify_signature(const HttpRequest& request, const SigningScope& scope,
   const auto& authorization = std::get<Authorization>(read);
   if (auto failure = check_scope(authorization, scope)) return *failure;
 
-  const auto* key = credentials.find(authorization.access_key_id);
+  auto key = credentials.find(authorization.access_key_id);
   if (key == nullptr)
     return AuthFailure{AuthFault::kUnknownKey,
                        {403,

@@ -23,7 +23,7 @@ struct SigningScope {
 };
 
 // Whose request this is; the body is part of what was checked, unless an S3 client says UNSIGNED-PAYLOAD.
-using Verified = std::variant<const AccessKey*, AuthFailure>;
+using Verified = std::variant<std::shared_ptr<const AccessKey>, AuthFailure>;
 Verified verify_signature(const HttpRequest& request, const SigningScope& scope, const Credentials& credentials,
                           std::int64_t now_ns);
 

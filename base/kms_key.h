@@ -52,6 +52,8 @@ struct NewKey {
   std::string description;
   KeyOrigin origin = KeyOrigin::kAwsKms;
   std::vector<KeyTag> tags = {};
+  std::string policy = {};                // empty: the default one
+  bool may_lock_out = false;              // BypassPolicyLockoutSafetyCheck
 };
 
 enum class RotationKind { kNone, kAutomatic, kOnDemand };  // kNone: the key's first material
@@ -79,6 +81,7 @@ enum class ImportWrapping { kOaepSha1, kOaepSha256, kAesKeyWrapSha1, kAesKeyWrap
 struct KmsCall {
   Principal caller;
   bool dry_run = false;  // all checks, and then kDryRun instead of the answer (KMS-21)
+  bool without_plaintext = false;  // of GenerateDataKey: what policies call another action
 };
 
 }  // namespace coffer

@@ -16,7 +16,8 @@ inline constexpr std::size_t kUserNameSizeMax = 64;               // IAM
 inline constexpr std::size_t kUserKeysMax = 2;                    // IAM: access keys of one user
 inline constexpr std::size_t kUserPoliciesMax = 10;               // as many as IAM attaches; each decision reads them all
 inline constexpr std::size_t kPolicyNameSizeMax = 128;            // IAM
-inline constexpr std::size_t kKeyGrantsMax = 1000;                // a fiftieth of KMS's: each decision may read them all
+inline constexpr std::size_t kKeyGrantsMax = 200;                 // KMS: 50,000; each decision may read them all
+inline constexpr std::size_t kGrantPairsMax = 8, kGrantValueSizeMax = 384;  // KMS: of a grant's constraint
 inline constexpr std::size_t kGrantNameSizeMax = 256;             // KMS
 inline constexpr std::size_t kUidMapSizeMax = 1024 * 1024;        // some ten thousand lines
 

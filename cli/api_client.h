@@ -22,6 +22,7 @@ class ApiClient {
                          std::string_view service = "s3" /* or s3express */);
   Result<Json> kms(std::string_view operation, const Json& input = Json::object());     // TrentService.X
   Result<Json> coffer(std::string_view operation, const Json& input = Json::object());  // Coffer.X
+  const std::string& region() const { return region_; }
 
  private:
   ApiClient(HttpClient http, AccessKey key, std::string region)

@@ -174,6 +174,54 @@ Leaf<KmsOptions> add_kms_leaf(Tree& tree, CLI::App& group, const char* name, Kms
   return leaf;
 }
 
+Leaf<AccessOptions> add_access_leaf(Tree& tree, CLI::App& group, const char* name, AccessOptions::Verb verb,
+                                    const char* what) {
+  auto leaf = add_leaf<AccessOptions>(tree, group, name, what);
+  leaf.options->verb = verb;
+  leaf.app.add_option("--account", leaf.options->account, "the user's account; else that of whoever asks");
+  add_endpoint(leaf.app, leaf.options->endpoint);
+  add_json(leaf.app, leaf.options->json);
+  return leaf;
+}
+
+void add_user(Tree& tree) {
+  using Verb = AccessOptions::Verb;
+  CLI::App& group = add_group(tree.root, "user", "who may call, and their access keys");
+  const auto add_on_user = [&](const char* name, Verb verb, const char* what) {
+    auto leaf = add_access_leaf(tree, group, name, verb, what);
+    add_needed(leaf.app, "USER", leaf.options->user, "the user's name; root is the account itself");
+    return leaf;
+  };
+  add_on_user("create", Verb::kCreateUser, "make a user, and print an access key: its secret is shown this once");
+  add_access_leaf(tree, group, "list", Verb::kListUsers, "the users of an account");
+  add_on_user("delete", Verb::kDeleteUser, "delete a user with all access keys and policies");
+  add_on_user("create-key", Verb::kCreateKey, "print another access key: its secret is shown this once");
+  add_on_user("list-keys", Verb::kListKeys, "the ids of a user's access keys");
+  auto drop = add_on_user("delete-key", Verb::kDeleteKey, "end an access key");
+  add_needed(drop.app, "ID", drop.options->access_key, "the access key's id");
+}
+
+void add_policy(Tree& tree) {
+  using Verb = AccessOptions::Verb;
+  CLI::App& group = add_group(tree.root, "policy", "what users may do, and who may use a bucket");
+  const auto add = [&](const char* name, Verb verb, const char* what) {
+    auto leaf = add_access_leaf(tree, group, name, verb, what);
+    auto* user = leaf.app.add_option("--user", leaf.options->user, "of this user");
+    if (verb == Verb::kListPolicies) {
+      user->required();
+      return leaf;
+    }
+    leaf.app.add_option("--bucket", leaf.options->bucket, "of this bucket")->excludes(user);
+    leaf.app.add_option("--name", leaf.options->policy, "the name of the user's policy")->capture_default_str();
+    return leaf;
+  };
+  auto put = add("put", Verb::kPutPolicy, "give a user or a bucket a policy");
+  add_needed(put.app, "FILE", put.options->file, "the policy, as JSON");
+  add("get", Verb::kGetPolicy, "print a policy");
+  add("list", Verb::kListPolicies, "the names of a user's policies");
+  add("delete", Verb::kDeletePolicy, "take a policy away");
+}
+
 void add_kms(Tree& tree) {
   using Verb = KmsOptions::Verb;
   CLI::App& group = add_group(tree.root, "kms", "the keys");
@@ -218,6 +266,10 @@ void add_kms(Tree& tree) {
       ->check(CLI::Range(7, 30))
       ->capture_default_str();
   add_on_key("cancel-key-deletion", Verb::kCancelKeyDeletion, "keep a key that was to be deleted");
+  add_on_key("get-key-policy", Verb::kGetKeyPolicy, "who may use a key, as JSON");
+  auto policy = add_on_key("put-key-policy", Verb::kPutKeyPolicy, "say who may use a key");
+  add_needed(policy.app, "FILE", policy.options->file, "the policy, as JSON");
+  add_on_key("list-grants", Verb::kListGrants, "whom a key is granted to beyond its policy");
   auto alias = add_kms_leaf(tree, group, "create-alias", Verb::kCreateAlias, "give a key a name");
   add_needed(alias.app, "ALIAS", alias.options->alias, "alias/NAME");
   add_needed(alias.app, "KEY", alias.options->key, "key id or key ARN");
@@ -326,6 +378,8 @@ void build(Tree& tree) {
   add_bucket(tree);
   add_encryption(tree);
   add_kms(tree);
+  add_user(tree);
+  add_policy(tree);
   add_inspect(tree);
   add_offline(tree);
   add_reseal(tree);

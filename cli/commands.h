@@ -17,6 +17,7 @@ Result<int> run_command(const StatusOptions& options, Console& console);
 Result<int> run_command(const BucketOptions& options, Console& console);
 Result<int> run_command(const EncryptionOptions& options, Console& console);
 Result<int> run_command(const KmsOptions& options, Console& console);
+Result<int> run_command(const AccessOptions& options, Console& console);
 Result<int> run_command(const InspectOptions& options, Console& console);
 Result<int> run_command(const CatOptions& options, Console& console);
 Result<int> run_command(const FsckOptions& options, Console& console);
@@ -30,6 +31,9 @@ Result<int> run_command(const UnlockRekeyOptions& options, Console& console);
 
 // Everything the mount has answered is durable when this returns; kIo, saying what to do, if it could not be made so.
 Status sync_mount(const MountPoint& mount);
+
+// kInvalidArgument, naming the file.
+Result<std::string> read_policy_file(const std::string& path);
 
 // A client of the daemon that the flags, the environment or the mounts name.
 Result<ApiClient> connect(const EndpointChoice& flags);

@@ -154,6 +154,9 @@ Call call_of(const KmsOptions& options) {
     case Verb::kCancelKeyDeletion: return {"CancelKeyDeletion", key};
     case Verb::kScheduleKeyDeletion:
       return {"ScheduleKeyDeletion", {{"KeyId", options.key}, {"PendingWindowInDays", options.days}}};
+    case Verb::kGetKeyPolicy: return {"GetKeyPolicy", key};
+    case Verb::kPutKeyPolicy: return {"PutKeyPolicy", key};
+    case Verb::kListGrants: return {"ListGrants", key};
     case Verb::kCreateAlias: return {"CreateAlias", {{"AliasName", options.alias}, {"TargetKeyId", options.key}}};
     case Verb::kCheckBucket: return {"CheckBucket", {{"bucket", options.bucket}}};
   }
@@ -177,6 +180,9 @@ void print_plain(const KmsOptions& options, const Json& answer, Console& console
     case Verb::kGetKeyRotationStatus: return print_rotation(answer, console);
     case Verb::kListKeyRotations: return print_rotations(member_at(answer, "Rotations"), console);
     case Verb::kListResourceTags: return print_list(member_at(answer, "Tags"), "TagKey", "TagValue", console);
+    case Verb::kGetKeyPolicy: console.out << text_at(answer, "Policy") << '\n'; return;
+    case Verb::kListGrants: return print_list(member_at(answer, "Grants"), "GrantId", "GranteePrincipal", console);
+    case Verb::kPutKeyPolicy:
     case Verb::kEnableKey:
     case Verb::kDisableKey:
     case Verb::kRotateKey:
@@ -199,7 +205,12 @@ Result<Json> ask(ApiClient& client, const KmsOptions& options) {
   if (options.verb == Verb::kListKeys) return list_all(client, "ListKeys", "Keys");
   if (options.verb == Verb::kListAliases) return list_all(client, "ListAliases", "Aliases");
   if (options.verb == Verb::kImportKeyMaterial) return import_material(client, options);
+  if (options.verb == Verb::kPutKeyPolicy) {
+    COFFER_ASSIGN(const std::string policy, read_policy_file(options.file));
+    return client.kms("PutKeyPolicy", {{"KeyId", options.key}, {"Policy", policy}});
+  }
   const Call call = call_of(options);
+  if (options.verb == Verb::kListGrants) return list_all(client, call.operation, "Grants", call.input);
   if (options.verb == Verb::kListKeyRotations) return list_all(client, call.operation, "Rotations", call.input);
   if (options.verb == Verb::kListResourceTags) return list_all(client, call.operation, "Tags", call.input);
   const bool ours = options.verb == Verb::kStats || options.verb == Verb::kCheckBucket;

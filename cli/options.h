@@ -83,6 +83,9 @@ struct KmsOptions {
     kDeleteImportedKeyMaterial,
     kScheduleKeyDeletion,
     kCancelKeyDeletion,
+    kGetKeyPolicy,
+    kPutKeyPolicy,
+    kListGrants,
     kCreateAlias,
     kUpdateAlias,
     kDeleteAlias,
@@ -95,6 +98,29 @@ struct KmsOptions {
   int period = 365;               // days between rotations
   std::optional<int> valid_days;  // of imported material
   bool external = false;          // create-key: its material is imported
+  EndpointChoice endpoint;
+  bool json = false;
+};
+
+// Users and policies.
+struct AccessOptions {
+  enum class Verb {
+    kCreateUser,
+    kListUsers,
+    kDeleteUser,
+    kCreateKey,
+    kListKeys,
+    kDeleteKey,
+    kPutPolicy,
+    kGetPolicy,
+    kListPolicies,
+    kDeletePolicy
+  };
+  Verb verb = Verb::kListUsers;
+  std::string user, access_key, file;
+  std::string policy = "default";      // the name of a user's policy
+  std::optional<std::string> account;  // else the caller's
+  std::optional<std::string> bucket;   // whose policy it is, in place of a user
   EndpointChoice endpoint;
   bool json = false;
 };
@@ -174,9 +200,9 @@ struct UnlockRekeyOptions {
   NewSecrets secrets;
 };
 
-using Command = std::variant<HelpOptions, InitOptions, MountOptions, UnmountOptions, SyncOptions, StatusOptions,
-                             BucketOptions, EncryptionOptions, KmsOptions, InspectOptions, CatOptions, FsckOptions,
-                             ResealOptions, ScrubOptions, AuditOptions, UnlockListOptions, UnlockAddOptions,
-                             UnlockRemoveOptions, UnlockRekeyOptions>;
+using Command =
+    std::variant<HelpOptions, InitOptions, MountOptions, UnmountOptions, SyncOptions, StatusOptions, BucketOptions,
+                 EncryptionOptions, KmsOptions, AccessOptions, InspectOptions, CatOptions, FsckOptions, ResealOptions,
+                 ScrubOptions, AuditOptions, UnlockListOptions, UnlockAddOptions, UnlockRemoveOptions, UnlockRekeyOptions>;
 
 }  // namespace coffer

@@ -169,7 +169,7 @@ struct BucketKeys::State {
   // The bucket-level key that objects of this bucket are made under now.
   Result<BucketKey> for_writing(std::string_view key, const EncryptionContext& context, const Principal& principal) {
     const auto serves = [&](const DataKey& cached) -> Result<bool> {
-      COFFER_TRY(behind.usable(cached.key_arn, principal));
+      COFFER_TRY(behind.usable(cached.key_arn, context, principal));
       return behind.is_current(cached.blob, key);
     };
     const auto generate = [&] { return behind.generate_data_key(key, context, principal); };
@@ -228,8 +228,9 @@ Result<Key> BucketKeys::decrypt(BytesView blob, const EncryptionContext& context
   return object_key;
 }
 
-Status BucketKeys::usable(std::string_view key_arn, const Principal& principal) const {
-  return state_->behind.usable(key_arn, principal);
+Status BucketKeys::usable(std::string_view key_arn, const EncryptionContext& context,
+                          const Principal& principal) const {
+  return state_->behind.usable(key_arn, context, principal);
 }
 
 bool BucketKeys::is_current(BytesView blob, std::string_view key) const {

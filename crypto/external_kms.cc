@@ -371,7 +371,7 @@ Result<Key> ExternalKms::decrypt(BytesView bytes, const EncryptionContext& conte
   return key;
 }
 
-Status ExternalKms::usable(std::string_view, const Principal&) const { return {}; }
+Status ExternalKms::usable(std::string_view, const EncryptionContext&, const Principal&) const { return {}; }
 
 bool ExternalKms::is_current(BytesView bytes, std::string_view key) const {
   const auto blob = parse_blob(bytes);

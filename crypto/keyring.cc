@@ -122,6 +122,8 @@ Result<Keyring::Issued> Keyring::issue(const SseRule& rule, const Subject& subje
       COFFER_TRY(add_sse_s3_layer(envelope, data_keys));
       break;
   }
+  // Who may make a key and not use it could create objects, and lose what is written into them (BK-14).
+  COFFER_TRY(usable(envelope, principal));
   const auto keys = layer_keys(envelope, data_keys);
   commit(envelope, keys);
   auto aead = cipher_under(suite_, keys);
@@ -197,7 +199,7 @@ Result<Keyring::DataKeys> Keyring::data_keys_of(const Envelope& envelope, const 
 
 Status Keyring::usable(const Envelope& envelope, const Principal& principal) const {
   if (envelope.kms_key_arn.empty()) return {};
-  return kms_.usable(envelope.kms_key_arn, principal);
+  return kms_.usable(envelope.kms_key_arn, context_of(envelope), principal);
 }
 
 Status Keyring::serves(SseAlgorithm algorithm) const {

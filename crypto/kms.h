@@ -36,9 +36,10 @@ class Kms {
                                          const Principal& principal) = 0;
   // kInvalidCiphertext when the blob is damaged or the context is not the one it was made with.
   virtual Result<Key> decrypt(BytesView blob, const EncryptionContext& context, const Principal& principal) = 0;
-  // Whether decrypt could succeed for blobs of this key ARN now: state and policy, no cryptography, no call counted.
-  // Called at every open and every uncached read, so it costs a look into memory.
-  virtual Status usable(std::string_view key_arn, const Principal& principal) const = 0;
+  // Whether decrypt could succeed for blobs of this key ARN and context now: state and policy, no cryptography, no call
+  // counted. Called at every open and every uncached read, so it costs a look into memory.
+  virtual Status usable(std::string_view key_arn, const EncryptionContext& context,
+                        const Principal& principal) const = 0;
   // Whether `blob` is under the key that `key` names now, and under the newest version of its material. False where
   // `key` names none. As cheap as usable. An external KMS turns its material unseen and can only compare keys.
   virtual bool is_current(BytesView blob, std::string_view key) const = 0;

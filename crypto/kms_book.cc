@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/limits.h"
+#include "crypto/kms_access.h"
 #include "crypto/uuid.h"
 
 namespace coffer {
@@ -72,6 +73,8 @@ const KeyAlias* KmsBook::find_alias(const AccountId& account, std::string_view a
 }
 
 void KmsBook::put(KmsKeyRecord record) {
+  auto rules = parse_policy(policy_text(record, realm_.region), PolicyKind::kKey);
+  record.rules = rules.ok() ? std::make_shared<const Policy>(*std::move(rules)) : nullptr;
   std::string id = record.metadata.key_id;
   keys_.insert_or_assign(std::move(id), std::move(record));
 }

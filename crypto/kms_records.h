@@ -2,12 +2,15 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/kms_grant.h"
 #include "base/kms_key.h"
 #include "base/result.h"
+#include "iam/policy.h"
 
 namespace coffer {
 
@@ -25,6 +28,9 @@ struct KmsKeyRecord {
   std::vector<WrappedMaterial> materials = {};  // oldest first; the last is current
   std::vector<KeyTag> tags = {};                // in the order of their names
   bool deleted = false;                         // for ever: without material, tags and aliases
+  std::string policy = {};                      // empty: the default one (kms_access.h)
+  std::vector<KeyGrant> grants = {};            // oldest first
+  std::shared_ptr<const Policy> rules = nullptr;  // what the policy says; KmsBook reads it
 };
 
 // Where the KMS keeps its keys; the store's catalog implements it. Thread-safe. A save is part of the store's next

@@ -16,11 +16,11 @@ class KmsRouter final : public Kms {
   Result<WrappedDataKey> encrypt(std::string_view key, const Key& data_key, const EncryptionContext& context,
                                  const Principal& principal) override;
   Result<Key> decrypt(BytesView blob, const EncryptionContext& context, const Principal& principal) override;
-  Status usable(std::string_view key_arn, const Principal& principal) const override;
+  Status usable(std::string_view key_arn, const EncryptionContext& context, const Principal& principal) const override;
   bool is_current(BytesView blob, std::string_view key) const override;
 
  private:
-  bool is_elsewhere(std::string_view key, const Principal& principal) const;
+  bool is_elsewhere(std::string_view key, const EncryptionContext& context, const Principal& principal) const;
 
   LocalKms& local_;
   ExternalKms& external_;

@@ -12,6 +12,7 @@ namespace {
 // Every operation that is counted, so that a count of none shows as 0.
 constexpr std::string_view kOperations[] = {"CancelKeyDeletion",
                                             "CreateAlias",
+                                            "CreateGrant",
                                             "CreateKey",
                                             "Decrypt",
                                             "DeleteAlias",
@@ -24,14 +25,21 @@ constexpr std::string_view kOperations[] = {"CancelKeyDeletion",
                                             "Encrypt",
                                             "GenerateDataKey",
                                             "GenerateRandom",
+                                            "GetKeyPolicy",
                                             "GetKeyRotationStatus",
                                             "GetParametersForImport",
                                             "ImportKeyMaterial",
                                             "ListAliases",
+                                            "ListGrants",
+                                            "ListKeyPolicies",
                                             "ListKeyRotations",
                                             "ListKeys",
                                             "ListResourceTags",
+                                            "ListRetirableGrants",
+                                            "PutKeyPolicy",
                                             "ReEncrypt",
+                                            "RetireGrant",
+                                            "RevokeGrant",
                                             "RotateKeyOnDemand",
                                             "ScheduleKeyDeletion",
                                             "TagResource",
@@ -57,6 +65,13 @@ Error incorrect_key() {
   return {Code::kIncorrectKey, "The key ID in the request does not identify a CMK that can perform this operation."};
 }
 
+KeyCall by_s3(std::string_view action, std::string_view key, const EncryptionContext& context) {
+  return {action, KeyCall::Via::kS3, &context, key};
+}
+KeyCall by_wire(std::string_view action, std::string_view key, const EncryptionContext& context) {
+  return {action, KeyCall::Via::kWire, &context, key};
+}
+
 // KMS-21: after every check, in place of the answer.
 Status stop_if_dry(const KmsCall& call) {
   if (!call.dry_run) return {};
@@ -72,14 +87,9 @@ void LocalKms::State::count(std::string_view operation) {
   ++counts.find(operation)->second;
 }
 
-// Its own account's: everybody else is refused as KMS does it (KMS-26, 33).
-Status LocalKms::State::check_access(const KmsKeyRecord& record, std::string_view action,
+Status LocalKms::State::check_access(const KmsKeyRecord& record, const KeyCall& call,
                                      const Principal& principal) const {
-  if (principal.account == record.metadata.account) return {};
-  return Error{Code::kKeyDenied, "User: " + principal.arn + " is not authorized to perform: " + std::string(action) +
-                                     " on this resource because the resource does not exist in this Region, no "
-                                     "resource-based policies allow access, or a resource-based policy explicitly "
-                                     "denies access"};
+  return check_key_access(record, call, principal, identities, book.realm().region, clock.wall_ns());
 }
 
 Result<KeyMetadata> LocalKms::State::metadata_of(std::string_view key, const AccountId& account) {
@@ -94,30 +104,30 @@ Result<KmsKeyRecord> LocalKms::State::copy_of(std::string_view key, const Accoun
   return *record;
 }
 
-Result<LocalKms::State::Found> LocalKms::State::current_material(std::string_view key, std::string_view action,
+Result<LocalKms::State::Found> LocalKms::State::current_material(std::string_view key, const KeyCall& call,
                                                                  const Principal& principal) {
   std::shared_lock lock(mutex);
   COFFER_ASSIGN(const KmsKeyRecord* record, book.find(key, principal.account));
-  COFFER_TRY(check_access(*record, action, principal));
+  COFFER_TRY(check_access(*record, call, principal));
   COFFER_TRY(check_serves(record->metadata, clock.wall_ns()));
   return Found{record->metadata, record->materials.back()};
 }
 
-Result<LocalKms::State::Found> LocalKms::State::current_material_for_s3(std::string_view key, std::string_view action,
+Result<LocalKms::State::Found> LocalKms::State::current_material_for_s3(std::string_view key, const KeyCall& call,
                                                                         const Principal& principal) {
-  auto found = current_material(key, action, principal);
+  auto found = current_material(key, call, principal);
   if (found.ok() || found.code() != Code::kKeyMissing || !names_aws_managed(key, principal.account)) return found;
   COFFER_TRY(ensure_aws_managed(principal.account));
-  return current_material(key, action, principal);
+  return current_material(key, call, principal);
 }
 
-Result<LocalKms::State::Found> LocalKms::State::material_of(const KmsBlob& blob, std::string_view action,
+Result<LocalKms::State::Found> LocalKms::State::material_of(const KmsBlob& blob, const KeyCall& call,
                                                             const Principal& principal) {
   std::shared_lock lock(mutex);
   const KmsKeyRecord* named = book.find_id(blob.key_id());
   if (named == nullptr) return Error{Code::kInvalidCiphertext, ""};
   COFFER_ASSIGN(const KmsKeyRecord* record, book.find(blob.key_id(), named->metadata.account));
-  COFFER_TRY(check_access(*record, action, principal));
+  COFFER_TRY(check_access(*record, call, principal));
   COFFER_TRY(check_serves(record->metadata, clock.wall_ns()));
   for (const WrappedMaterial& material : record->materials)
     if (material.material_id == blob.material_id) return Found{record->metadata, material};
@@ -171,7 +181,7 @@ Result<DataKey> LocalKms::generate_data_key(std::string_view key, const Encrypti
                                             const Principal& principal) {
   state_->count("GenerateDataKey");
   COFFER_TRY(check_context(context));
-  COFFER_ASSIGN(const State::Found found, state_->current_material_for_s3(key, "kms:GenerateDataKey", principal));
+  COFFER_ASSIGN(const State::Found found, state_->current_material_for_s3(key, by_s3("kms:GenerateDataKey", key, context), principal));
   Key plaintext = Key::zero();
   COFFER_ASSIGN(Bytes blob, state_->generate(found, context, plaintext.span()));
   return DataKey{std::move(plaintext), std::move(blob), found.metadata.arn};
@@ -181,7 +191,7 @@ Result<WrappedDataKey> LocalKms::encrypt(std::string_view key, const Key& data_k
                                          const Principal& principal) {
   state_->count("Encrypt");
   COFFER_TRY(check_context(context));
-  COFFER_ASSIGN(const State::Found found, state_->current_material_for_s3(key, "kms:Encrypt", principal));
+  COFFER_ASSIGN(const State::Found found, state_->current_material_for_s3(key, by_s3("kms:Encrypt", key, context), principal));
   COFFER_ASSIGN(Bytes blob, state_->seal_blob(found, context, data_key.view()));
   return WrappedDataKey{std::move(blob), found.metadata.arn};
 }
@@ -192,17 +202,17 @@ Result<Key> LocalKms::decrypt(BytesView bytes, const EncryptionContext& context,
   if (ExternalKms::made(bytes))
     return Error{Code::kKeyMissing, "the object's key is in a KMS elsewhere: mount the store with its --kms-endpoint"};
   COFFER_ASSIGN(const KmsBlob blob, parse_kms_blob(bytes));
-  COFFER_ASSIGN(const State::Found found, state_->material_of(blob, "kms:Decrypt", principal));
+  COFFER_ASSIGN(const State::Found found, state_->material_of(blob, by_s3("kms:Decrypt", {}, context), principal));
   if (blob.sealed.size() != Key::kSize) return Error{Code::kInvalidCiphertext, ""};
   Key plaintext = Key::zero();
   COFFER_TRY(state_->open_blob(found, blob, context, plaintext.span()));
   return plaintext;
 }
 
-Status LocalKms::usable(std::string_view key_arn, const Principal& principal) const {
+Status LocalKms::usable(std::string_view key_arn, const EncryptionContext& context, const Principal& principal) const {
   std::shared_lock lock(state_->mutex);
   COFFER_ASSIGN(const KmsKeyRecord* record, state_->book.find(key_arn, principal.account));
-  COFFER_TRY(state_->check_access(*record, "kms:Decrypt", principal));
+  COFFER_TRY(state_->check_access(*record, by_s3("kms:Decrypt", {}, context), principal));
   return check_serves(record->metadata, state_->clock.wall_ns());
 }
 
@@ -223,7 +233,8 @@ Result<LocalKms::WireDataKey> LocalKms::generate_bytes(std::string_view key, std
   state_->count("GenerateDataKey");
   COFFER_TRY(check_size(size));
   COFFER_TRY(check_context(context));
-  COFFER_ASSIGN(const State::Found found, state_->current_material(key, "kms:GenerateDataKey", call.caller));
+  const auto action = call.without_plaintext ? "kms:GenerateDataKeyWithoutPlaintext" : "kms:GenerateDataKey";
+  COFFER_ASSIGN(const State::Found found, state_->current_material(key, by_wire(action, key, context), call.caller));
   COFFER_TRY(stop_if_dry(call));
   SecretBytes plaintext(size);
   COFFER_ASSIGN(Bytes blob, state_->generate(found, context, plaintext.span()));
@@ -239,7 +250,7 @@ Result<LocalKms::WireDecrypted> LocalKms::decrypt_bytes(BytesView bytes, const E
     COFFER_ASSIGN(const KeyMetadata expected, state_->metadata_of(expected_key, call.caller.account));
     if (expected.key_id != blob.key_id()) return incorrect_key();
   }
-  COFFER_ASSIGN(const State::Found found, state_->material_of(blob, "kms:Decrypt", call.caller));
+  COFFER_ASSIGN(const State::Found found, state_->material_of(blob, by_wire("kms:Decrypt", expected_key, context), call.caller));
   SecretBytes plaintext(blob.sealed.size());
   COFFER_TRY(state_->open_blob(found, blob, context, plaintext.span()));
   COFFER_TRY(stop_if_dry(call));
@@ -252,7 +263,7 @@ Result<LocalKms::WireEncrypted> LocalKms::encrypt_bytes(std::string_view key, By
   if (plaintext.empty() || plaintext.size() > kKmsEncryptMax)
     return Error{Code::kInvalidArgument, "Plaintext has 1 to 4096 bytes"};
   COFFER_TRY(check_context(context));
-  COFFER_ASSIGN(const State::Found found, state_->current_material(key, "kms:Encrypt", call.caller));
+  COFFER_ASSIGN(const State::Found found, state_->current_material(key, by_wire("kms:Encrypt", key, context), call.caller));
   COFFER_TRY(stop_if_dry(call));
   COFFER_ASSIGN(Bytes blob, state_->seal_blob(found, context, plaintext));
   return WireEncrypted{std::move(blob), found.metadata.arn, found.material.material_id};
@@ -267,9 +278,10 @@ Result<LocalKms::WireReEncrypted> LocalKms::re_encrypt(const ReEncryption& reque
     COFFER_ASSIGN(const KeyMetadata source, state_->metadata_of(request.source_key, call.caller.account));
     if (source.key_id != blob.key_id()) return incorrect_key();
   }
-  COFFER_ASSIGN(const State::Found source, state_->material_of(blob, "kms:ReEncryptFrom", call.caller));
-  COFFER_ASSIGN(const State::Found destination,
-                state_->current_material(request.destination_key, "kms:ReEncryptTo", call.caller));
+  const auto from = by_wire("kms:ReEncryptFrom", request.source_key, request.source_context);
+  COFFER_ASSIGN(const State::Found source, state_->material_of(blob, from, call.caller));
+  const auto to = by_wire("kms:ReEncryptTo", request.destination_key, request.destination_context);
+  COFFER_ASSIGN(const State::Found destination, state_->current_material(request.destination_key, to, call.caller));
   SecretBytes plaintext(blob.sealed.size());
   COFFER_TRY(state_->open_blob(source, blob, request.source_context, plaintext.span()));
   COFFER_TRY(stop_if_dry(call));

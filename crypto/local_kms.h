@@ -10,6 +10,7 @@
 #include "crypto/key_schedule.h"
 #include "crypto/kms.h"
 #include "crypto/kms_records.h"
+#include "iam/decision.h"
 
 namespace coffer {
 
@@ -31,7 +32,7 @@ class LocalKms final : public Kms {
   Result<WrappedDataKey> encrypt(std::string_view key, const Key& data_key, const EncryptionContext& context,
                                  const Principal& principal) override;
   Result<Key> decrypt(BytesView blob, const EncryptionContext& context, const Principal& principal) override;
-  Status usable(std::string_view key_arn, const Principal& principal) const override;
+  Status usable(std::string_view key_arn, const EncryptionContext& context, const Principal& principal) const override;
   bool is_current(BytesView blob, std::string_view key) const override;
 
   // --- using keys, as the wire has it: any length, KeyId optional on Decrypt ---
@@ -71,7 +72,33 @@ class LocalKms final : public Kms {
   // --- managing keys ---
   // The key that `key` names in the caller's account, if the caller may do `action` ("kms:DisableKey") with it; no call
   // is counted. kKeyMissing, kKeyDenied.
-  Result<KeyMetadata> authorize(std::string_view action, std::string_view key, const KmsCall& call) const;
+  using ConditionKeys = std::vector<std::pair<std::string, std::string>>;  // those of this operation alone
+  Result<KeyMetadata> authorize(std::string_view action, std::string_view key, const KmsCall& call,
+                                const ConditionKeys& more = {}) const;
+  // The same of an operation on no key. resource: an alias's ARN, or *.
+  Status authorize_account(std::string_view action, const KmsCall& call, const std::string& resource = "*") const;
+  // Whose policies are asked, of every call from now on; until then callers have none. Outlives the KMS.
+  void consult(const Identities& identities);
+
+  // --- who may use keys (local_kms_access.cc); each asks for itself whether the caller may ---
+  Result<std::string> key_policy(std::string_view key, const KmsCall& call) const;
+  Status check_key_policy(std::string_view key, const KmsCall& call) const;  // whether it may be asked for: ListKeyPolicies
+  enum class LockOut { kRefuse, kAllow };
+  // kInvalidArgument where it is no policy, or would not let the caller put another (KMS-45).
+  Status put_key_policy(std::string_view key, std::string_view policy, LockOut lock_out, const KmsCall& call);
+  Result<KeyGrant> create_grant(std::string_view key, NewGrant terms, const KmsCall& call);  // KMS-42
+  Result<std::vector<ListedGrant>> list_grants(std::string_view key, const KmsCall& call) const;
+  Result<std::vector<ListedGrant>> list_retirable_grants(const std::string& principal, const KmsCall& call) const;
+  // The ARN of the key; kNotFound.
+  Result<std::string> revoke_grant(std::string_view key, std::string_view grant_id, const KmsCall& call);
+  struct GrantName {
+    std::string token, key, grant_id;  // the token alone, or both of the others
+  };
+  Result<std::string> retire_grant(const GrantName& grant, const KmsCall& call);
+  Result<std::string> find_retirable(const GrantName& grant, const KmsCall& call) const;  // the same, and nothing changes
+  // Whether the caller could put another policy on a new key of its account that has this one.
+  Status check_keeps_in(std::string_view policy, const KmsCall& call) const;
+  std::string alias_arn(std::string_view name, const AccountId& account) const;
 
   Result<KeyMetadata> create_key(std::string_view description);
   Result<KeyMetadata> create_key(const NewKey& key, const AccountId& account);

@@ -146,6 +146,7 @@ Result<KeyMetadata> LocalKms::State::make_key(const NewKey& key, KeyManager mana
                                   .origin = key.origin,
                                   .has_material = !imported}};
   COFFER_TRY(put_tags(record.tags, key.tags));
+  record.policy = key.policy;
   if (!imported) COFFER_TRY(add_material(record, RotationKind::kNone));
   KeyMetadata made = record.metadata;
   COFFER_TRY(save(std::move(record)));
@@ -178,13 +179,6 @@ Status LocalKms::State::ensure_aws_managed(const AccountId& account) {
 
 // --- keys ---
 
-Result<KeyMetadata> LocalKms::authorize(std::string_view action, std::string_view key, const KmsCall& call) const {
-  std::shared_lock lock(state_->mutex);
-  COFFER_ASSIGN(const KmsKeyRecord* record, state_->book.find(key, call.caller.account));
-  COFFER_TRY(state_->check_access(*record, action, call.caller));
-  return record->metadata;
-}
-
 Result<KeyMetadata> LocalKms::create_key(std::string_view description) {
   return create_key({.description = std::string(description)}, state_->own_account());
 }
@@ -194,6 +188,7 @@ Result<KeyMetadata> LocalKms::create_key(const NewKey& key, const AccountId& acc
   if (key.description.size() > kKmsDescriptionMax)
     return Error{Code::kInvalidArgument, "A key's description has at most 8192 characters"};
   COFFER_TRY(check_tags(key.tags));
+  if (!key.policy.empty()) COFFER_TRY(parse_policy(key.policy, PolicyKind::kKey));
   std::lock_guard changing(state_->change);
   return state_->make_key(key, KeyManager::kCustomer, account);
 }
@@ -273,6 +268,8 @@ Result<bool> LocalKms::delete_expired() {
     record.deleted = true;
     record.materials.clear();
     record.tags.clear();
+    record.policy.clear();
+    record.grants.clear();
     record.metadata.current_material_id.clear();
     record.metadata.has_material = false;
     return true;

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <shared_mutex>
 
+#include "crypto/kms_access.h"
 #include "crypto/kms_blob.h"
 #include "crypto/kms_book.h"
 #include "crypto/kms_import.h"
@@ -29,6 +31,8 @@ struct LocalKms::State {
   const StoreId store;
   const ImportDesk imports;
 
+  std::atomic<const Identities*> identities = nullptr;
+
   std::mutex change;        // one change at a time, its save included; taken before `mutex`
   std::shared_mutex mutex;  // guards book; never held across KmsRecords or cryptography
   KmsBook book;
@@ -46,16 +50,21 @@ struct LocalKms::State {
   void count(std::string_view operation);
   const AccountId& own_account() const { return book.realm().account; }
 
-  // Whether the principal may do `action` with the key. The caller holds `mutex`.
-  Status check_access(const KmsKeyRecord& record, std::string_view action, const Principal& principal) const;
+  // Whether the principal may do so with the key. The caller holds `mutex`.
+  Status check_access(const KmsKeyRecord& record, const KeyCall& call, const Principal& principal) const;
 
   // --- finding keys; all errors are KMS's ---
   Result<KeyMetadata> metadata_of(std::string_view key, const AccountId& account);
   Result<KmsKeyRecord> copy_of(std::string_view key, const AccountId& account);
-  Result<Found> current_material(std::string_view key, std::string_view action, const Principal& principal);
+  Result<Found> current_material(std::string_view key, const KeyCall& call, const Principal& principal);
   // For S3: the key behind alias/aws/s3 is made when it is first asked for.
-  Result<Found> current_material_for_s3(std::string_view key, std::string_view action, const Principal& principal);
-  Result<Found> material_of(const KmsBlob& blob, std::string_view action, const Principal& principal);
+  Result<Found> current_material_for_s3(std::string_view key, const KeyCall& call, const Principal& principal);
+  Result<Found> material_of(const KmsBlob& blob, const KeyCall& call, const Principal& principal);
+
+  struct Retirable {
+    std::string key_arn, grant_id;
+  };
+  Result<Retirable> retirable(const GrantName& grant, const Principal& caller);
 
   // --- cryptography ---
   Result<Key> unwrap(const Found& found) const;

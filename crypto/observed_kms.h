@@ -29,8 +29,9 @@ class ObservedKms final : public Kms {
   Result<WrappedDataKey> encrypt(std::string_view key, const Key& data_key, const EncryptionContext& context,
                                  const Principal& principal) override;
   Result<Key> decrypt(BytesView blob, const EncryptionContext& context, const Principal& principal) override;
-  Status usable(std::string_view key_arn, const Principal& principal) const override {
-    return behind_.usable(key_arn, principal);
+  Status usable(std::string_view key_arn, const EncryptionContext& context,
+                const Principal& principal) const override {
+    return behind_.usable(key_arn, context, principal);
   }
   bool is_current(BytesView blob, std::string_view key) const override { return behind_.is_current(blob, key); }
 

@@ -13,11 +13,12 @@ BucketInfo to_info(const Bucket& bucket) { return {bucket.name, bucket.owner, bu
 
 }  // namespace
 
-Status StoreBucketControl::create_bucket(const BucketName& bucket, const Principal&) {
+Status StoreBucketControl::create_bucket(const BucketName& bucket, const Principal& caller) {
   NewInode attributes;
   attributes.mode = kBucketMode;
   attributes.uid = uid_;
   attributes.gid = gid_;
+  attributes.as = &caller;
   COFFER_TRY(store_.create_bucket(bucket, attributes));
   cache_.forget_name(kRootInode, bucket.str());
   return {};

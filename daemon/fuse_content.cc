@@ -17,12 +17,13 @@ bool writes(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
 void open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* handle) {
   FuseShell::State& state = state_of(req);
   const bool truncate = (handle->flags & O_TRUNC) != 0;
-  const Status opened = state.store.open_object(ino, truncate);
+  const Status opened = state.store.open_object(ino, truncate, state.actor(req));
   if (!opened.ok()) return reply_error(req, opened.error());
   const int flags = handle->flags;
   if (FuseDevice::request_kills_privileges()) state.drop_privileges(ino);
   if (!writes(flags) && !truncate && (flags & O_NOATIME) == 0) state.accessed(ino, state.access_times.files);
   handle->keep_cache = 1;
+  state.remember_actor(req, handle);
   state.opened(ino, flags);
   if (fuse_reply_open(req, handle) == -ENOENT) {  // nobody waits for it any more
     state.closed(ino, flags);
@@ -43,15 +44,16 @@ void read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, fuse_file_i
   FuseShell::State& state = state_of(req);
   if (buffer.size() < size) buffer.resize(size);
   const Result<std::size_t> got =
-      state.store.read(ino, static_cast<std::uint64_t>(offset), MutableBytes(buffer).first(size));
+      state.store.read(ino, static_cast<std::uint64_t>(offset), MutableBytes(buffer).first(size), state.actor(handle));
   if (!got.ok()) return reply_error(req, got.error());
   if ((handle->flags & (O_NOATIME | O_WRONLY)) == 0) state.accessed(ino, state.access_times.files);
   fuse_reply_buf(req, reinterpret_cast<const char*>(buffer.data()), *got);
 }
 
-void write(fuse_req_t req, fuse_ino_t ino, const char* bytes, size_t size, off_t offset, fuse_file_info*) {
+void write(fuse_req_t req, fuse_ino_t ino, const char* bytes, size_t size, off_t offset, fuse_file_info* handle) {
   FuseShell::State& state = state_of(req);
-  const Status written = state.store.write(ino, static_cast<std::uint64_t>(offset), as_bytes({bytes, size}));
+  const Status written =
+      state.store.write(ino, static_cast<std::uint64_t>(offset), as_bytes({bytes, size}), state.actor(handle));
   if (!written.ok()) return reply_error(req, written.error());
   if (FuseDevice::request_kills_privileges()) state.drop_privileges(ino);
   fuse_reply_write(req, size);
@@ -74,7 +76,7 @@ std::optional<FallocateMode> fallocate_mode(int mode) {
   }
 }
 
-void fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t size, fuse_file_info*) {
+void fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t size, fuse_file_info* handle) {
   const auto known = fallocate_mode(mode);
   if (!known) {
     fuse_reply_err(req, EOPNOTSUPP);
@@ -84,7 +86,7 @@ void fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t siz
   // The kernel says of a write that it takes set-id bits away, of this it does not.
   if (fuse_req_ctx(req)->uid != 0) state.drop_privileges(ino);
   reply_status(req, state.store.fallocate(ino, *known, static_cast<std::uint64_t>(offset),
-                                          static_cast<std::uint64_t>(size)));
+                                          static_cast<std::uint64_t>(size), state.actor(handle)));
 }
 
 void reply_seek(fuse_req_t req, InodeNumber ino, off_t offset, SeekFor what) {
@@ -112,8 +114,8 @@ void lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, fuse_file_i
   });
 }
 
-void copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_offset, fuse_file_info*, fuse_ino_t to,
-                     off_t to_offset, fuse_file_info*, size_t size, int flags) {
+void copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_offset, fuse_file_info* from_handle, fuse_ino_t to,
+                     off_t to_offset, fuse_file_info* to_handle, size_t size, int flags) {
   if (flags != 0) {
     fuse_reply_err(req, EINVAL);
     return;
@@ -122,12 +124,22 @@ void copy_file_range(fuse_req_t req, fuse_ino_t from, off_t from_offset, fuse_fi
   if (fuse_req_ctx(req)->uid != 0) state.drop_privileges(to);  // as of fallocate
   const Result<std::uint64_t> copied =
       state.store.copy_range(from, static_cast<std::uint64_t>(from_offset), to, static_cast<std::uint64_t>(to_offset),
-                             std::min(size, kCopyRangeMax));
+                             std::min(size, kCopyRangeMax), state.actor(from_handle), state.actor(to_handle));
   if (!copied.ok()) return reply_error(req, copied.error());
   fuse_reply_write(req, *copied);
 }
 
 }  // namespace
+
+// The handle's number is its opener's uid and one more. One that says nothing is the mount's own.
+Actor FuseShell::State::actor(const fuse_file_info* handle) const {
+  if (handle == nullptr || handle->fh == 0) return nullptr;
+  return options.uids.find(static_cast<std::uint32_t>(handle->fh - 1));
+}
+
+void FuseShell::State::remember_actor(fuse_req_t req, fuse_file_info* handle) const {
+  if (!options.uids.empty()) handle->fh = std::uint64_t{fuse_req_ctx(req)->uid} + 1;
+}
 
 void FuseShell::State::opened(InodeNumber ino, int flags) {
   if (!writes(flags)) return;

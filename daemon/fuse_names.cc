@@ -77,11 +77,13 @@ Result<Inode> make_node(fuse_req_t req, InodeNumber parent, const char* name, mo
   if (!kind) return Error{Code::kInvalidArgument, "no such kind of file"};
   COFFER_ASSIGN(NewInode start, start_of(req, parent, mode));
   start.rdev = rdev;
+  start.as = state_of(req).actor(req);
   return store.make_node(parent, name, *kind, start);
 }
 
 Result<Inode> make_directory(fuse_req_t req, InodeNumber parent, const char* name, mode_t mode) {
-  COFFER_ASSIGN(const NewInode start, start_of(req, parent, mode | S_IFDIR));
+  COFFER_ASSIGN(NewInode start, start_of(req, parent, mode | S_IFDIR));
+  start.as = state_of(req).actor(req);
   return state_of(req).store.make_directory(parent, name, start);
 }
 
@@ -91,7 +93,8 @@ Result<Inode> make_symlink(fuse_req_t req, InodeNumber parent, const char* name,
 }
 
 Result<Inode> create_file(fuse_req_t req, InodeNumber parent, const char* name, mode_t mode) {
-  COFFER_ASSIGN(const NewInode start, start_of(req, parent, mode));
+  COFFER_ASSIGN(NewInode start, start_of(req, parent, mode));
+  start.as = state_of(req).actor(req);
   return state_of(req).store.create(parent, name, start);
 }
 
@@ -119,6 +122,7 @@ void create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fu
   const InodeNumber ino = inode->ino;
   const int flags = handle->flags;
   handle->keep_cache = 1;
+  state.remember_actor(req, handle);
   state.opened(ino, flags);
   if (fuse_reply_create(req, &entry, handle) == -ENOENT) {
     state.closed(ino, flags);

@@ -96,10 +96,11 @@ void getattr(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) {
   fuse_reply_attr(req, &attributes, attribute_seconds(*inode));
 }
 
-void setattr(fuse_req_t req, fuse_ino_t ino, struct stat* wanted, int valid, fuse_file_info*) {
+void setattr(fuse_req_t req, fuse_ino_t ino, struct stat* wanted, int valid, fuse_file_info* handle) {
   FuseShell::State& state = state_of(req);
-  const Result<Inode> inode = set_attributes(state, ino, to_change(*wanted, valid, state.clock.wall_ns()),
-                                             FuseDevice::request_kills_privileges());
+  auto change = to_change(*wanted, valid, state.clock.wall_ns());
+  change.as = handle == nullptr ? state.actor(req) : state.actor(handle);
+  const Result<Inode> inode = set_attributes(state, ino, std::move(change), FuseDevice::request_kills_privileges());
   if (!inode.ok()) return reply_error(req, inode.error());
   const struct stat attributes = state.to_stat(*inode);
   fuse_reply_attr(req, &attributes, attribute_seconds(*inode));

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/kernel_cache.h"
+#include "daemon/uid_map.h"
 #include "store/store.h"
 
 namespace coffer {
@@ -22,6 +23,7 @@ class FuseShell final : public KernelCache {
     std::vector<std::string> mount_options;  // for libfuse, one each, escaped as after -o
     std::uint32_t poll_us = 0;
     bool kms_may_be_slow = false;  // as one elsewhere is: for each thread that waits for it another one serves
+    UidMap uids = {};  // whose keys each user of the machine uses; others the mount's principal's
   };
 
   // Mounts; requests wait until start(). kInvalidArgument for options libfuse does not know, kIo where mounting fails.

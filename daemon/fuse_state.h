@@ -32,6 +32,11 @@ struct FuseShell::State {
   bool leave_if_too_many();
   void join_workers();  // until there are none
 
+  // --- whose keys (fuse_content.cc): decided at open and create, and kept with the handle ---
+  Actor actor(fuse_req_t req) const { return options.uids.find(fuse_req_ctx(req)->uid); }
+  Actor actor(const fuse_file_info* handle) const;
+  void remember_actor(fuse_req_t req, fuse_file_info* handle) const;
+
   // --- handles open for writing (fuse_content.cc) ---
   void opened(InodeNumber ino, int flags);
   void closed(InodeNumber ino, int flags);

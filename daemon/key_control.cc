@@ -17,6 +17,8 @@ void StoreKeyUsers::wipe(const std::string& key_arn) {
 }
 
 Result<KeyMetadata> KmsKeyControl::create_key(const NewKey& key, const KmsCall& call) {
+  COFFER_TRY(kms_.authorize_account("kms:CreateKey", call));
+  if (!key.policy.empty() && !key.may_lock_out) COFFER_TRY(kms_.check_keeps_in(key.policy, call));
   COFFER_ASSIGN(KeyMetadata made, kms_.create_key(key, call.caller.account));
   COFFER_TRY(make_durable_());
   return made;
@@ -28,6 +30,7 @@ Result<KeyMetadata> KmsKeyControl::describe_key(std::string_view key, const KmsC
 }
 
 Result<std::vector<KeyMetadata>> KmsKeyControl::list_keys(const KmsCall& call) {
+  COFFER_TRY(kms_.authorize_account("kms:ListKeys", call));
   return kms_.list_keys(call.caller.account);
 }
 
@@ -50,7 +53,9 @@ Status KmsKeyControl::disable_key(std::string_view key, const KmsCall& call) {
 }
 
 Result<KeyMetadata> KmsKeyControl::schedule_key_deletion(std::string_view key, int days, const KmsCall& call) {
-  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:ScheduleKeyDeletion", key, call));
+  COFFER_ASSIGN(const KeyMetadata allowed,
+                kms_.authorize("kms:ScheduleKeyDeletion", key, call,
+                               {{"kms:ScheduleKeyDeletionPendingWindowInDays", std::to_string(days)}}));
   Result<KeyMetadata> scheduled = Error{Code::kNotFound, ""};
   COFFER_TRY(end_key(allowed.arn, [&] {
     scheduled = kms_.schedule_deletion(allowed.arn, days);
@@ -92,6 +97,58 @@ Result<KeyMetadata> KmsKeyControl::delete_imported_material(std::string_view key
   return dropped;
 }
 
+Result<std::string> KmsKeyControl::key_policy(std::string_view key, const KmsCall& call) {
+  return kms_.key_policy(key, call);
+}
+
+Status KmsKeyControl::check_key_policy(std::string_view key, const KmsCall& call) {
+  return kms_.check_key_policy(key, call);
+}
+
+Status KmsKeyControl::put_key_policy(std::string_view key, std::string_view policy, LockOut lock_out,
+                                     const KmsCall& call) {
+  // Before anything of the key's users is put down: who may not change it does not disturb them.
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:PutKeyPolicy", key, call));
+  const auto kms_lock_out = lock_out == LockOut::kAllow ? LocalKms::LockOut::kAllow : LocalKms::LockOut::kRefuse;
+  return end_key(allowed.arn, [&] { return kms_.put_key_policy(allowed.arn, policy, kms_lock_out, call); });
+}
+
+Result<KeyGrant> KmsKeyControl::create_grant(std::string_view key, const NewGrant& terms, const KmsCall& call) {
+  COFFER_ASSIGN(KeyGrant grant, kms_.create_grant(key, terms, call));
+  COFFER_TRY(make_durable_());
+  return grant;
+}
+
+Result<std::vector<ListedGrant>> KmsKeyControl::list_grants(std::string_view key, const KmsCall& call) {
+  return kms_.list_grants(key, call);
+}
+
+Result<std::vector<ListedGrant>> KmsKeyControl::list_retirable_grants(const std::string& principal,
+                                                                      const KmsCall& call) {
+  return kms_.list_retirable_grants(principal, call);
+}
+
+Status KmsKeyControl::revoke_grant(std::string_view key, std::string_view grant_id, const KmsCall& call) {
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:RevokeGrant", key, call));
+  return end_key(allowed.arn, [&]() -> Status {
+    COFFER_TRY(kms_.revoke_grant(allowed.arn, grant_id, call));
+    return {};
+  });
+}
+
+Status KmsKeyControl::retire_grant(const std::string& token, const std::string& key, const std::string& grant_id,
+                                   const KmsCall& call) {
+  const LocalKms::GrantName grant{token, key, grant_id};
+  const auto found = kms_.find_retirable(grant, call);
+  if (!found.ok()) return found.error();
+  return end_key(*found, [&]() -> Status {
+    COFFER_TRY(kms_.retire_grant(grant, call));
+    return {};
+  });
+}
+
+Status KmsKeyControl::change_callers(const std::function<Status()>& change) { return end_key("", change); }
+
 Status KmsKeyControl::tend() {
   for (const KeyMetadata& key : kms_.expired_materials())
     COFFER_TRY(end_key(key.arn, [&] { return kms_.drop_expired_material(key.arn); }));
@@ -125,24 +182,39 @@ Status KmsKeyControl::end_key(const std::string& arn, const std::function<Status
   return make_durable_();
 }
 
+namespace {
+
+// An alias is a resource of its own: both it and its key must be the caller's to change.
+Status authorize(const LocalKms& kms, std::string_view action, std::string_view alias, const KmsCall& call) {
+  return kms.authorize_account(action, call, kms.alias_arn(alias, call.caller.account));
+}
+
+}  // namespace
+
 Status KmsAliasControl::create_alias(std::string_view name, std::string_view key, const KmsCall& call) {
+  COFFER_TRY(authorize(kms_, "kms:CreateAlias", name, call));
   if (!names_alias(key)) COFFER_TRY(kms_.authorize("kms:CreateAlias", key, call));
   COFFER_TRY(kms_.create_alias(name, key, call.caller.account));
   return make_durable_();
 }
 
 Status KmsAliasControl::update_alias(std::string_view name, std::string_view key, const KmsCall& call) {
+  COFFER_TRY(authorize(kms_, "kms:UpdateAlias", name, call));
   if (!names_alias(key)) COFFER_TRY(kms_.authorize("kms:UpdateAlias", key, call));
   COFFER_TRY(kms_.update_alias(name, key, call.caller.account));
   return make_durable_();
 }
 
 Status KmsAliasControl::delete_alias(std::string_view name, const KmsCall& call) {
+  COFFER_TRY(authorize(kms_, "kms:DeleteAlias", name, call));
+  const auto target = kms_.authorize("kms:DeleteAlias", name, call);
+  if (!target.ok() && target.code() == Code::kKeyDenied) return target.error();  // else delete_alias says what is wrong
   COFFER_TRY(kms_.delete_alias(name, call.caller.account));
   return make_durable_();
 }
 
 Result<std::vector<KeyAlias>> KmsAliasControl::list_aliases(const KmsCall& call) {
+  COFFER_TRY(kms_.authorize_account("kms:ListAliases", call));
   return kms_.list_aliases(call.caller.account);
 }
 
@@ -164,7 +236,8 @@ Result<std::vector<KeyTag>> KmsTagControl::list_tags(std::string_view key, const
 }
 
 Status KmsRotationControl::enable_rotation(std::string_view key, std::int64_t days, const KmsCall& call) {
-  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:EnableKeyRotation", key, call));
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:EnableKeyRotation", key, call,
+                                                          {{"kms:RotationPeriodInDays", std::to_string(days)}}));
   COFFER_TRY(kms_.enable_rotation(allowed.arn, days));
   return make_durable_();
 }
@@ -223,7 +296,8 @@ Result<DataKeyControl::ReEncrypted> KmsDataKeyControl::re_encrypt(const ReEncryp
                      std::move(made.source_material_id)};
 }
 
-Result<SecretBytes> KmsDataKeyControl::random_bytes(std::size_t size, const KmsCall&) {
+Result<SecretBytes> KmsDataKeyControl::random_bytes(std::size_t size, const KmsCall& call) {
+  COFFER_TRY(kms_.authorize_account("kms:GenerateRandom", call));
   return kms_.random_bytes(size);
 }
 

@@ -41,7 +41,7 @@ class StoreKeyUsers final : public KeyUsers {
 };
 
 // The server's KMS keys. A key that stops serving takes everything readable under it along before the call returns.
-class KmsKeyControl final : public KeyControl, public ImportControl {
+class KmsKeyControl final : public KeyControl, public ImportControl, public KeyAccessControl {
  public:
   // make_durable: a durable commit of everything answered so far.
   KmsKeyControl(LocalKms& kms, KeyUsers& users, std::function<Status()> make_durable)
@@ -61,6 +61,19 @@ class KmsKeyControl final : public KeyControl, public ImportControl {
   Result<KeyMetadata> import_material(std::string_view key, BytesView token, BytesView wrapped_material,
                                       std::optional<std::int64_t> expires_ns, const KmsCall& call) override;
   Result<KeyMetadata> delete_imported_material(std::string_view key, const KmsCall& call) override;
+
+  Result<std::string> key_policy(std::string_view key, const KmsCall& call) override;
+  Status check_key_policy(std::string_view key, const KmsCall& call) override;
+  Status put_key_policy(std::string_view key, std::string_view policy, LockOut lock_out, const KmsCall& call) override;
+  Result<KeyGrant> create_grant(std::string_view key, const NewGrant& terms, const KmsCall& call) override;
+  Result<std::vector<ListedGrant>> list_grants(std::string_view key, const KmsCall& call) override;
+  Result<std::vector<ListedGrant>> list_retirable_grants(const std::string& principal, const KmsCall& call) override;
+  Status revoke_grant(std::string_view key, std::string_view grant_id, const KmsCall& call) override;
+  Status retire_grant(const std::string& token, const std::string& key, const std::string& grant_id,
+                      const KmsCall& call) override;
+
+  // A change of callers' own policies: those it keeps out of keys read nothing any more when it returns.
+  Status change_callers(const std::function<Status()>& change);
 
   // What keys do by themselves when their time comes: expire, turn, be deleted. Durable when it returns.
   Status tend();

@@ -16,6 +16,7 @@
 #include "admin/server.h"
 #include "base/exit_code.h"
 #include "base/limits.h"
+#include "daemon/access_control.h"
 #include "daemon/admin_socket.h"
 #include "daemon/audit_trail.h"
 #include "daemon/bucket_control.h"
@@ -31,6 +32,7 @@
 #include "daemon/service.h"
 #include "daemon/starter.h"
 #include "daemon/unlock_control.h"
+#include "daemon/user_control.h"
 #include "store/opened_store.h"
 
 namespace coffer {
@@ -82,8 +84,14 @@ AdminSocket::Place socket_place(const DaemonOptions& options, const std::string&
   return place;
 }
 
-FuseShell::Options shell_options(const DaemonOptions& options, const std::string& store, const std::string& dir) {
-  return {store, dir, options.mount_options, options.poll_us, options.kms.endpoint.has_value()};
+Result<FuseShell::Options> shell_options(const DaemonOptions& options, const std::string& store,
+                                         const std::string& dir) {
+  UidMap uids;
+  if (options.uid_map) {
+    COFFER_ASSIGN(uids, UidMap::read(*options.uid_map));
+  }
+  return FuseShell::Options{store, dir, options.mount_options, options.poll_us,
+                            options.kms.endpoint.has_value(), std::move(uids)};
 }
 
 // A KMS elsewhere, where one was asked for. Nothing is sent to it before a key of it is used.
@@ -109,6 +117,7 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
   const SystemClock clock;
   COFFER_ASSIGN(const std::string path, find_store(options.store));
   COFFER_ASSIGN(const std::string dir, find_mount_point(options.dir, path));
+  COFFER_ASSIGN(const FuseShell::Options shell_asked, shell_options(options, path, dir));
   const AdminSocket::Place place = socket_place(options, path);
   COFFER_TRY(AdminSocket::check(place));
 
@@ -135,12 +144,15 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
   const auto make_durable = [&store = *store] { return store.sync_all(); };
 
   COFFER_ASSIGN(const auto socket, AdminSocket::listen(place));
-  COFFER_ASSIGN(const auto shell, FuseShell::mount(*store, clock, shell_options(options, path, dir), log));
+  COFFER_ASSIGN(const auto shell, FuseShell::mount(*store, clock, shell_asked, log));
   COFFER_TRY(shell->start());
 
   StoreBucketControl buckets(*store, *opened->keyring, kms, *opened->observed_kms, *shell, getuid(), getgid(), log);
   StoreKeyUsers key_users(*store, *opened->bucket_keys, *shell, log);
   KmsKeyControl keys(kms, key_users, make_durable);
+  StoreAccessControl access(*store, *opened->users, credentials, clock, realm);
+  const auto change_callers = [&keys](const std::function<Status()>& change) { return keys.change_callers(change); };
+  StoreUserControl users(*opened->users, clock, change_callers, make_durable);
   KmsAliasControl aliases(kms, make_durable);
   KmsTagControl tags(kms, make_durable);
   KmsRotationControl rotations(kms, make_durable);
@@ -153,8 +165,10 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
     external_keys.emplace(*elsewhere.kms, key_users, log);
     external_keys->start();
   }
-  Server server(realm, {buckets, {keys, aliases, tags, rotations, keys, data_keys}, mount, unlock, *audit},
-                credentials, clock, log);
+  Server server(realm,
+                {buckets, {keys, aliases, tags, rotations, keys, data_keys, keys}, mount, unlock, *audit, access, access,
+                 users},
+                access, clock, log);
   const auto handle = [&server](const HttpRequest& request) { return server.handle(request); };
   COFFER_ASSIGN(const auto on_socket, HttpServer::start(socket->fd(), handle, log));
   std::unique_ptr<HttpServer> on_loopback;

@@ -6,6 +6,7 @@
 
 #include "base/audit_limits.h"
 #include "base/limits.h"
+#include "daemon/uid_map.h"
 
 namespace coffer {
 namespace {
@@ -37,25 +38,15 @@ std::vector<std::string> split_options(std::string_view text) {
   return out;
 }
 
-// arn:aws:iam::ACCOUNT:user/NAME, role/NAME or root.
-Result<Principal> parse_principal(const std::string& arn) {
-  constexpr std::string_view kPrefix = "arn:aws:iam::";
-  const auto colon = arn.find(':', kPrefix.size());
-  if (!arn.starts_with(kPrefix) || colon == std::string::npos || colon + 1 == arn.size()) {
-    return wrong("-o principal= takes an IAM ARN, as arn:aws:iam::000000000000:user/NAME");
-  }
-  const auto account = AccountId::parse(arn.substr(kPrefix.size(), colon - kPrefix.size()));
-  if (!account.ok()) return wrong("-o principal=: the account is 12 digits");
-  return Principal{*account, arn};
-}
-
 Status take_mount_option(const std::string& option, DaemonOptions& options) {
   const auto equals = option.find('=');
   const std::string name = option.substr(0, equals);
   const std::string value = equals == std::string::npos ? "" : option.substr(equals + 1);
   if (option.empty()) return {};
   if (name == "principal") {
-    COFFER_ASSIGN(options.principal, parse_principal(value));
+    auto principal = parse_principal(value);
+    if (!principal.ok()) return wrong("-o principal=: " + principal.error().message);
+    options.principal = *std::move(principal);
     return {};
   }
   if (name == "poll-us") {
@@ -79,7 +70,11 @@ Status take_mount_option(const std::string& option, DaemonOptions& options) {
     options.block_sse_c = true;
     return {};
   }
-  if (name == "uid-map") return wrong("-o uid-map= is not available in this version: leave it out");
+  if (name == "uid-map") {
+    if (value.empty()) return wrong("-o uid-map= takes a file: its lines are a user's number and an IAM ARN");
+    options.uid_map = value;
+    return {};
+  }
   if (name == "fsname" || name == "subtype") return wrong("-o " + name + "= is the store's own: leave it out");
   options.mount_options.push_back(option);
   return {};
@@ -106,7 +101,8 @@ void describe(CLI::App& app, DaemonOptions& options, Raw& raw) {
   app.add_option("STORE", options.store, "the store's folder")->required();
   app.add_option("DIR", options.dir, "where to mount it: an empty folder")->required();
   app.add_flag("-f", options.foreground, "log to stderr");
-  app.add_option("-o", raw.mount_options, "mount options: principal=ARN, poll-us=N, audit-files=N, block-sse-c; the rest is libfuse's")
+  app.add_option("-o", raw.mount_options,
+                 "mount options: principal=ARN, uid-map=FILE, poll-us=N, audit-files=N, block-sse-c; the rest is libfuse's")
       ->type_name("OPT,OPT...")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

@@ -28,6 +28,7 @@ struct DaemonOptions {
   // Out of -o:
   std::vector<std::string> mount_options;  // for libfuse, one each, escapes kept
   std::optional<Principal> principal;      // whose keys the mount uses; else the account's root
+  std::optional<std::string> uid_map;      // a file: whose keys each user of the machine uses
   std::uint32_t poll_us = 0;
   std::uint64_t audit_files = kAuditFilesKept;  // of the audit trail, before the oldest goes
   bool block_sse_c = false;  // in buckets made from now on (GBE-02)

@@ -62,10 +62,10 @@ Result<std::unique_ptr<Catalog>> Catalog::open(Disk& disk, const KeySchedule& ke
   COFFER_ASSIGN(auto database, SealedDatabase::open(disk, keys, suite, SealedDatabase::Presence::kOpen, boot_id));
   std::unique_ptr<Catalog> catalog(new Catalog(std::make_unique<State>(disk, keys, suite, std::move(database))));
   COFFER_ASSIGN(auto version, catalog->number("format_version"));
-  if (version > kFormatVersion)
+  if (version > kFormatOfPolicies)
     return Error{Code::kUnsupported, "the store has format " + std::to_string(version) + "; this Coffer reads up to " +
-                                         std::to_string(kFormatVersion) + ": use a newer one"};
-  if (version != kFormatVersion) return Error{Code::kDamaged, "the catalog does not say which format it has"};
+                                         std::to_string(kFormatOfPolicies) + ": use a newer one"};
+  if (version < kFormatVersion) return Error{Code::kDamaged, "the catalog does not say which format it has"};
   COFFER_ASSIGN(auto store, catalog->blob("store_id"));
   if (!store || !equal_constant_time(*store, keys.store_id()))
     return Error{Code::kDamaged, "coffer.db belongs to another store than keyslots.json"};

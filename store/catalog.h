@@ -9,6 +9,7 @@
 
 #include "base/check_report.h"
 #include "crypto/kms_records.h"
+#include "iam/users.h"
 #include "store/inode.h"
 #include "store/sealed_database.h"
 
@@ -29,9 +30,9 @@ struct ContentRow {
 };
 
 // The catalog: buckets, rules, names, inodes, chunk maps, KMS records, in one sealed SQLite database. The only file that
-// speaks SQL about tables. Every verb expects mutex() to be held by the caller, except the KmsRecords ones, which take it. Verbs check
+// speaks SQL about tables. Every verb expects mutex() to be held by the caller, except the KmsRecords and UserRecords ones, which take it. Verbs check
 // before they write; several verbs that belong together go into a Savepoint. Errors: kNotFound, kExists, kDamaged, kNoSpace, kIo, kPoisoned.
-class Catalog final : public KmsRecords {
+class Catalog final : public KmsRecords, public UserRecords {
  public:
   // Makes the tables, the root directory (owner uid:gid, 0755) and the meta values, and commits them durably.
   // disk, keys and suite outlive the Catalog.
@@ -164,7 +165,10 @@ class Catalog final : public KmsRecords {
   Status insert_bucket(const Bucket& bucket);
   Status update_rule(InodeNumber bucket, const SseRule& rule, std::uint64_t rule_version,
                      const std::optional<std::string>& pinned_key);
-  Status remove_bucket(InodeNumber bucket);
+  Status remove_bucket(InodeNumber bucket);  // and its policy
+  Result<std::optional<std::string>> bucket_policy(InodeNumber bucket);
+  Status put_bucket_policy(InodeNumber bucket, std::string_view text);
+  Status remove_bucket_policy(InodeNumber bucket);
 
   // --- the reseal queue, newest first ---
   struct Resealing {
@@ -190,6 +194,11 @@ class Catalog final : public KmsRecords {
   Status remove_alias(const AccountId& account, std::string_view name) override;
   Status save_call_counts(const std::map<std::string, std::uint64_t>& counts) override;
 
+  // --- UserRecords ---
+  Result<std::vector<UserRecord>> load_users() override;
+  Status save_user(const UserRecord& user) override;
+  Status remove_user(const AccountId& account, std::string_view name) override;
+
   // Whether every page and log frame of the database authenticates: verify_sealed_files() with what open() was given.
   Status verify_files();
   // Every structural promise of the tables: names lead to inodes, link counts match, maps belong to files, SQLite's own integrity check.
@@ -207,6 +216,10 @@ class Catalog final : public KmsRecords {
  private:
   struct State;
   Result<std::vector<struct WrongLinks>> wrong_links();
+  // --- catalog_access.cc ---
+  Status put_access(const std::string& name, BytesView value);
+  Status put_key_access(const KmsKeyRecord& record);
+  Status take_key_access(KmsKeyRecord& record);
   explicit Catalog(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -107,7 +107,7 @@ Status Catalog::update_rule(InodeNumber bucket, const SseRule& rule, std::uint64
       bucket, sse_name(rule.algorithm), rule.kms_key, rule.bucket_key_enabled, blocked, rule_version, pinned_key);
   COFFER_TRY(query.run());
   if (query.changes() == 0) return Error{Code::kNoSuchBucket, "The specified bucket does not exist"};
-  return {};
+  return remove_bucket_policy(bucket);
 }
 
 Status Catalog::remove_bucket(InodeNumber bucket) {

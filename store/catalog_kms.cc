@@ -4,10 +4,10 @@
 namespace coffer {
 namespace {
 
-// What saving a key can change: its row, 226 materials of 250 bytes and 50 tags of 400 characters, the leaves they are
-// in, and the splits above them. Claimed before the first write: a disk that fills up at the commit would take the
+// What saving a key can change: its row, 226 materials of 250 bytes and 50 tags of 400 characters, its policy and a
+// hundred grants, the leaves they are in, and the splits above them. Claimed before the first write: a disk that fills up at the commit would take the
 // whole transaction with it.
-constexpr std::uint32_t kSavePages = 64;
+constexpr std::uint32_t kSavePages = 128;
 constexpr std::uint64_t kDeleted = 5;  // the state of a key that is there no more
 
 KeyState state_at(Query& row, int column) {
@@ -167,6 +167,7 @@ Result<std::vector<KmsKeyRecord>> Catalog::load_keys() {
     COFFER_ASSIGN(auto record, record_at(rows));
     COFFER_ASSIGN(record.materials, materials_of(state_->statements, record.metadata.key_id));
     COFFER_ASSIGN(record.tags, tags_of(state_->statements, record.metadata.key_id));
+    COFFER_TRY(take_key_access(record));
     record.metadata.has_material = !record.materials.empty() && !record.materials.back().wrapped.empty();
     records.push_back(std::move(record));
   }
@@ -201,11 +202,13 @@ Result<std::map<std::string, std::uint64_t>> Catalog::load_call_counts() {
 
 Status Catalog::save_key(const KmsKeyRecord& record) {
   std::lock_guard lock(state_->mutex);
-  COFFER_TRY(state_->database->reserve(kSavePages));
+  constexpr std::uint32_t kGrantPages = 2;  // eight pairs of 768 bytes, and its names
+  COFFER_TRY(state_->database->reserve(kSavePages + kGrantPages * static_cast<std::uint32_t>(record.grants.size())));
   Savepoint savepoint(*this);
   COFFER_TRY(insert_key(state_->statements, record));
   COFFER_TRY(insert_materials(state_->statements, record));
   COFFER_TRY(insert_tags(state_->statements, record));
+  COFFER_TRY(put_key_access(record));
   return savepoint.keep();
 }
 

@@ -39,7 +39,8 @@ struct Catalog::State {
   Key name_key;
 };
 
-inline constexpr std::uint64_t kFormatVersion = 1;
+inline constexpr std::uint64_t kFormatVersion = 1;     // of a new store
+inline constexpr std::uint64_t kFormatOfPolicies = 2;  // once it holds users or policies
 inline constexpr int kMapRowBits = 24;  // of a map row's id; the inode is above them
 static_assert(kMapRowMax == (1U << kMapRowBits) - 1);
 

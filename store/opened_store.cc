@@ -44,7 +44,9 @@ Result<std::unique_ptr<OpenedStore>> OpenedStore::open(const std::string& path, 
   COFFER_ASSIGN(auto realm, opened->catalog->realm());
   lock.unlock();
 
+  COFFER_ASSIGN(opened->users, Users::open(*opened->catalog));
   COFFER_ASSIGN(opened->kms, LocalKms::open(*opened->keys, *opened->suite, *opened->catalog, clock, realm));
+  opened->kms->consult(*opened->users);
   if (options.external != nullptr) opened->router = std::make_unique<KmsRouter>(*opened->kms, *options.external);
   opened->observed_kms = std::make_unique<ObservedKms>(opened->router ? static_cast<Kms&>(*opened->router) : *opened->kms);
   Kms& kms = *opened->observed_kms;

@@ -32,6 +32,7 @@ struct OpenedStore {
   std::unique_ptr<AeadSuite> suite;
   std::unique_ptr<KeySchedule> keys;
   std::unique_ptr<Catalog> catalog;
+  std::unique_ptr<Users> users;
   std::unique_ptr<LocalKms> kms;
   std::unique_ptr<KmsRouter> router;  // in front of it where there is an external one
   std::unique_ptr<ObservedKms> observed_kms;  // every call that S3 makes goes through it

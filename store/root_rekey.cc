@@ -47,8 +47,8 @@ class NextDisk final : public Disk {
   Disk& below_;
 };
 
-// The KMS's keys for one who has the root: one that is disabled, or whose material has expired and is still there, is as
-// good as any. Nothing is written.
+// The KMS's keys for one who has the root: one that is disabled, or whose material has expired and is still there, or whose
+// policy keeps others out, is as good as any. Nothing is written.
 class EnabledKeys final : public KmsRecords {
  public:
   explicit EnabledKeys(KmsRecords& below) : below_(below) {}
@@ -57,6 +57,7 @@ class EnabledKeys final : public KmsRecords {
     for (auto& record : records) {
       record.metadata.state = KeyState::kEnabled;
       record.metadata.expires_ns.reset();
+      record.policy = R"({"Statement":{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}})";
     }
     return records;
   }
@@ -244,6 +245,8 @@ class CatalogMove {
     for (const auto& bucket : buckets) {
       if (to_.bucket(bucket.ino).ok()) COFFER_TRY(to_.remove_bucket(bucket.ino));
       COFFER_TRY(to_.insert_bucket(bucket));
+      COFFER_ASSIGN(const auto policy, from_.bucket_policy(bucket.ino));
+      if (policy) COFFER_TRY(to_.put_bucket_policy(bucket.ino, *policy));
     }
     COFFER_ASSIGN(const auto garbage, from_.garbage(SIZE_MAX >> 1));
     for (const auto file : garbage) COFFER_TRY(to_.add_garbage(file));

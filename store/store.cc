@@ -284,7 +284,7 @@ Result<Inode> Store::change(InodeNumber ino, const InodeChange& change) {
   COFFER_TRY(s.ready());
   COFFER_ASSIGN(const auto handle, s.inodes.get(ino));
   for (const auto& edit : change.xattrs) COFFER_TRY(check_xattr(edit));
-  if (change.size) COFFER_TRY(s.checked(s.resize(ino, *change.size)));
+  if (change.size) COFFER_TRY(s.checked(s.resize(ino, *change.size, change.as)));
   return s.with_room([&]() -> Result<Inode> {
     Gate::Pass pass(s.gate);
     std::lock_guard lock(s.catalog.mutex());

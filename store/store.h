@@ -22,11 +22,15 @@ struct XattrEdit {
   std::optional<Bytes> value;
 };
 
+// Whose KMS keys a verb uses; null: the mount's principal. Outlives the verb.
+using Actor = const Principal*;
+
 struct NewInode {
   std::uint32_t mode = 0;  // permission bits, after umask, ACLs and setgid rules
   std::uint32_t uid = 0, gid = 0;
   std::uint64_t rdev = 0;
   std::vector<XattrEdit> xattrs = {};  // it is never seen without them; not for symbolic links
+  Actor as = nullptr;                  // of a bucket: in whose account it is
 };
 
 // What setattr changes; only what is set. All of it but the size at once, and the size before.
@@ -35,6 +39,7 @@ struct InodeChange {
   std::optional<std::uint64_t> size;
   std::optional<std::int64_t> atime_ns, mtime_ns, ctime_ns;
   std::vector<XattrEdit> xattrs = {};  // an access control list goes with the mode it stands for
+  Actor as = nullptr;                  // of a new size
 };
 
 enum class RenameMode { kReplace, kNoReplace, kExchange };
@@ -101,14 +106,15 @@ class Store {
 
   // --- content ---
   // open checks the object's key; with truncate it needs only the current default's key. Each open is ended by one release.
-  Status open_object(InodeNumber ino, bool truncate);
+  Status open_object(InodeNumber ino, bool truncate, Actor as = nullptr);
   void release(InodeNumber ino);
-  Result<std::size_t> read(InodeNumber ino, std::uint64_t offset, MutableBytes into);  // fewer than asked for only at the end
-  Status write(InodeNumber ino, std::uint64_t offset, BytesView bytes);
-  Status fallocate(InodeNumber ino, FallocateMode mode, std::uint64_t offset, std::uint64_t size);
+  // Fewer than asked for only at the end.
+  Result<std::size_t> read(InodeNumber ino, std::uint64_t offset, MutableBytes into, Actor as = nullptr);
+  Status write(InodeNumber ino, std::uint64_t offset, BytesView bytes, Actor as = nullptr);
+  Status fallocate(InodeNumber ino, FallocateMode mode, std::uint64_t offset, std::uint64_t size, Actor as = nullptr);
   Result<std::uint64_t> seek(InodeNumber ino, std::uint64_t offset, SeekFor what);  // kNotFound: ENXIO
   Result<std::uint64_t> copy_range(InodeNumber from, std::uint64_t from_offset, InodeNumber to, std::uint64_t to_offset,
-                                   std::uint64_t size);
+                                   std::uint64_t size, Actor from_as = nullptr, Actor to_as = nullptr);
 
   // --- extended attributes; user.s3.* is answered from the envelope and cannot be set ---
   Result<Bytes> xattr(InodeNumber ino, std::string_view name);
@@ -147,6 +153,8 @@ class Store {
   // pin: the ARN of the rule's KMS key, which the bucket may only ever have. kKeyPinned if it has another.
   Status put_rule(const BucketName& name, const SseRule& rule, const std::optional<std::string>& pin = std::nullopt);
   Status reset_rule(const BucketName& name);  // to SseRule::unconfigured; what is pinned stays
+  Result<std::optional<std::string>> bucket_policy(const BucketName& name);
+  Status put_bucket_policy(const BucketName& name, std::string_view text);  // empty: none any more
   void block_sse_c_in_new_buckets();          // GBE-02: in those that are made from now on, but directory buckets
 
   // --- sealing ---
@@ -177,7 +185,8 @@ class Store {
   };
   ScrubState scrub_state() const;  // of the one that runs, or the last of this mount
 
-  // --- a key that stops serving (section 2 of the design: the daemon drives these in order) ---
+  // --- a key that stops serving, to all or to somebody (the daemon drives these in order); an empty ARN: every key,
+  // where policies of callers change, and nothing is held then ---
   void hold_key(const std::string& kms_key_arn);     // new opens and uncached reads under it are refused from now on
   Status seal_dirty(const std::string& kms_key_arn); // what is dirty under it is sealed and written
   void wipe_key(const std::string& kms_key_arn);     // data keys and decrypted chunks of it leave memory

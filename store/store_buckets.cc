@@ -26,7 +26,7 @@ Result<Inode> Store::State::make_bucket(const BucketName& name, const NewInode& 
   inode.bucket = inode.ino;
   SseRule rule = SseRule::unconfigured(name);
   if (new_buckets_block_sse_c && !name.is_directory_bucket()) rule.blocked = {BlockedEncryption::kSseC};
-  const Bucket bucket{inode.ino, name, principal.account, inode.ctime_ns, std::move(rule), 1};
+  const Bucket bucket{inode.ino, name, acting(attributes.as).account, inode.ctime_ns, std::move(rule), 1};
   const auto make = [&]() -> Result<Inode> {
     Gate::Pass pass(gate);
     std::lock_guard lock(catalog.mutex());
@@ -53,6 +53,32 @@ Status Store::delete_bucket(const BucketName& name) {
 Result<Bucket> Store::find_bucket(const BucketName& name) {
   std::lock_guard lock(state_->catalog.mutex());
   return state_->catalog.bucket(name);
+}
+
+Result<std::optional<std::string>> Store::bucket_policy(const BucketName& name) {
+  std::lock_guard lock(state_->catalog.mutex());
+  COFFER_ASSIGN(const auto bucket, state_->catalog.bucket(name));
+  return state_->catalog.bucket_policy(bucket.ino);
+}
+
+Status Store::put_bucket_policy(const BucketName& name, std::string_view text) {
+  auto& s = *state_;
+  COFFER_TRY(s.ready());
+  constexpr std::uint64_t kPolicyPages = 16;  // 20 KiB, and the splits above
+  const auto put = [&]() -> Status {
+    Gate::Pass pass(s.gate);
+    std::lock_guard lock(s.catalog.mutex());
+    COFFER_ASSIGN(const auto bucket, s.catalog.bucket(name));
+    COFFER_TRY(s.reserve_pages_locked(kPolicyPages));
+    Catalog::Savepoint savepoint(s.catalog);
+    COFFER_TRY(text.empty() ? s.catalog.remove_bucket_policy(bucket.ino)
+                            : s.catalog.put_bucket_policy(bucket.ino, text));
+    COFFER_TRY(savepoint.keep());
+    s.touch();
+    return {};
+  };
+  COFFER_TRY(s.with_room(put));
+  return s.durable_commit();
 }
 
 Result<std::vector<Bucket>> Store::list_buckets() {

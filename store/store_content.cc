@@ -40,7 +40,7 @@ Result<std::shared_ptr<OpenObject>> Store::State::object_locked(InodeNumber ino)
 
 // The current envelope's key must serve. The next one's may fail: what is under it answers so itself, and writes stay
 // under the current one.
-Status Store::State::ensure_key(OpenObject& object, Access access) {
+Status Store::State::ensure_key(OpenObject& object, Access access, Actor as) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     std::shared_ptr<const Envelope> current, next;
     bool current_open = false, next_open = false;
@@ -53,13 +53,13 @@ Status Store::State::ensure_key(OpenObject& object, Access access) {
         next_open = object.next()->aead != nullptr;
       }
     }
-    if (next && !ensure_cipher(object, next, next_open, access) && next_open) {
+    if (next && !ensure_cipher(object, next, next_open, access, as) && next_open) {
       Gate::Pass pass(gate);
       std::unique_lock lock(object.mutex);
       COFFER_TRY(object.flush());
       object.unlocked(next, nullptr);
     }
-    COFFER_TRY(ensure_cipher(object, current, current_open, access));
+    COFFER_TRY(ensure_cipher(object, current, current_open, access, as));
     // Its place may have been taken by one that was wrapped anew, or by the next one: then that one's key counts.
     std::shared_lock lock(object.mutex);
     if (object.current().envelope == current) return {};
@@ -68,8 +68,8 @@ Status Store::State::ensure_key(OpenObject& object, Access access) {
 }
 
 Status Store::State::ensure_cipher(OpenObject& object, const std::shared_ptr<const Envelope>& envelope, bool unlocked,
-                                   Access access) {
-  COFFER_TRY(keyring.usable(*envelope, principal));
+                                   Access access, Actor as) {
+  COFFER_TRY(keyring.usable(*envelope, acting(as)));
   // While a key is taken out of service, dirty pages of the kernel still come in to be sealed.
   const bool may_pass = access == Access::kWrite && unlocked;
   if (!may_pass && held(envelope->kms_key_arn)) return key_held();
@@ -82,17 +82,17 @@ Status Store::State::ensure_cipher(OpenObject& object, const std::shared_ptr<con
     std::shared_lock lock(object.mutex);
     if (open(object.current()) || (object.next() && open(*object.next()))) return {};
   }
-  COFFER_ASSIGN(auto aead, keyring.unlock(*envelope, principal));
+  COFFER_ASSIGN(auto aead, keyring.unlock(*envelope, acting(as)));
   std::unique_lock lock(object.mutex);
   if (held(envelope->kms_key_arn)) return key_held();
   object.unlocked(envelope, std::move(aead));
   return {};
 }
 
-Result<Keyring::Issued> Store::State::issue(const SseRule& rule, const Subject& subject) {
+Result<Keyring::Issued> Store::State::issue(const SseRule& rule, const Subject& subject, Actor as) {
   const KeyWait wait(rule.algorithm);
   COFFER_TRY(wait.begun());
-  return keyring.issue(rule, subject, principal);
+  return keyring.issue(rule, subject, acting(as));
 }
 
 Result<std::uint64_t> Store::State::map_pages_locked(InodeNumber ino, const ContentRange& range) {
@@ -108,10 +108,10 @@ Result<std::uint64_t> Store::State::map_pages_locked(InodeNumber ino, const Cont
 }
 
 Status Store::State::change_content(const std::shared_ptr<OpenObject>& object, const ContentRange& range,
-                                    const std::function<Result<Progress>()>& change) {
+                                    const std::function<Result<Progress>()>& change, Actor as) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     COFFER_TRY(ready());
-    COFFER_TRY(ensure_key(*object, Access::kWrite));
+    COFFER_TRY(ensure_key(*object, Access::kWrite, as));
     {
       Gate::Pass pass(gate);
       std::unique_lock lock(object->mutex);
@@ -149,7 +149,7 @@ Status Store::State::relieve_pressure() {
 }
 
 // Another envelope, under the current default, and no content. The KMS is asked with nothing locked.
-Status Store::State::reissue(const std::shared_ptr<OpenObject>& object) {
+Status Store::State::reissue(const std::shared_ptr<OpenObject>& object, Actor as) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     std::uint32_t generation = 0;
     {
@@ -159,7 +159,7 @@ Status Store::State::reissue(const std::shared_ptr<OpenObject>& object) {
     COFFER_ASSIGN(const auto bucket, bucket_of(inodes.read(object->inode()).bucket));
     COFFER_ASSIGN(auto subject, subject_of(*object, generation + 1));
     subject.chunk_size = kChunkSize;
-    COFFER_ASSIGN(auto issued, issue(bucket.rule, subject));
+    COFFER_ASSIGN(auto issued, issue(bucket.rule, subject, as));
     auto fresh = KeptEnvelope::issued(std::move(issued), bucket.rule_version);
 
     Gate::Pass pass(gate);
@@ -192,7 +192,7 @@ Status Store::State::reissue(const std::shared_ptr<OpenObject>& object) {
   return too_busy();
 }
 
-Status Store::State::truncate_to_zero(const std::shared_ptr<OpenObject>& object) {
+Status Store::State::truncate_to_zero(const std::shared_ptr<OpenObject>& object, Actor as) {
   const auto inode = inodes.read(object->inode());
   COFFER_ASSIGN(const auto bucket, bucket_of(inode.bucket));
   bool same_rule = false;
@@ -200,7 +200,7 @@ Status Store::State::truncate_to_zero(const std::shared_ptr<OpenObject>& object)
     std::shared_lock lock(object->mutex);
     same_rule = object->current().rule_version == bucket.rule_version && !object->next();
   }
-  if (inode.size > 0 || !same_rule) return with_room([&] { return reissue(object); });
+  if (inode.size > 0 || !same_rule) return with_room([&] { return reissue(object, as); });
   return with_room([&]() -> Status {
     Gate::Pass pass(gate);
     {
@@ -214,13 +214,13 @@ Status Store::State::truncate_to_zero(const std::shared_ptr<OpenObject>& object)
   });
 }
 
-Status Store::State::resize(InodeNumber ino, std::uint64_t size) {
+Status Store::State::resize(InodeNumber ino, std::uint64_t size, Actor as) {
   COFFER_TRY(check_range(size, 0));
   COFFER_ASSIGN(const auto target, object(ino));
-  if (size == 0) return truncate_to_zero(target);
+  if (size == 0) return truncate_to_zero(target, as);
   const auto old = inodes.read(target->inode()).size;
   const ContentRange between{std::min(old, size), old > size ? old - size : size - old};
-  return with_room([&] { return change_content(target, between, [&] { return target->resize(size); }); });
+  return with_room([&] { return change_content(target, between, [&] { return target->resize(size); }, as); });
 }
 
 bool Store::accessed(InodeNumber ino, AccessTimes times) {
@@ -243,23 +243,23 @@ bool Store::accessed(InodeNumber ino, AccessTimes times) {
 
 // --- verbs ---
 
-Status Store::open_object(InodeNumber ino, bool truncate) {
+Status Store::open_object(InodeNumber ino, bool truncate, Actor as) {
   auto& s = *state_;
   COFFER_ASSIGN(const auto object, s.object(ino));
   if (truncate) {
     COFFER_TRY(s.ready());
-    COFFER_TRY(s.checked(s.truncate_to_zero(object)));
+    COFFER_TRY(s.checked(s.truncate_to_zero(object, as)));
   } else {
-    COFFER_TRY(s.ensure_key(*object, Access::kOpen));
+    COFFER_TRY(s.ensure_key(*object, Access::kOpen, as));
   }
   s.inodes.opened(ino);
   return {};
 }
 
-Result<std::size_t> Store::read(InodeNumber ino, std::uint64_t offset, MutableBytes into) {
+Result<std::size_t> Store::read(InodeNumber ino, std::uint64_t offset, MutableBytes into, Actor as) {
   auto& s = *state_;
   COFFER_ASSIGN(const auto object, s.object(ino));
-  COFFER_TRY(s.ensure_key(*object, Access::kRead));
+  COFFER_TRY(s.ensure_key(*object, Access::kRead, as));
   const auto size = s.inodes.read(object->inode()).size;
   if (offset >= size) return std::size_t{0};
   const auto wanted = std::min<std::uint64_t>(into.size(), size - offset);
@@ -272,7 +272,7 @@ Result<std::size_t> Store::read(InodeNumber ino, std::uint64_t offset, MutableBy
   return object->read(offset, into.first(wanted));
 }
 
-Status Store::write(InodeNumber ino, std::uint64_t offset, BytesView bytes) {
+Status Store::write(InodeNumber ino, std::uint64_t offset, BytesView bytes, Actor as) {
   auto& s = *state_;
   COFFER_TRY(s.ready());
   if (bytes.empty()) return {};
@@ -284,10 +284,10 @@ Status Store::write(InodeNumber ino, std::uint64_t offset, BytesView bytes) {
   COFFER_TRY(s.claim_for_content(*object, offset, bytes.size()));
   const ContentRange touched{offset, bytes.size(), MapRows::kMade};
   return s.with_room(
-      [&] { return s.change_content(object, touched, [&] { return object->write(offset, bytes); }); });
+      [&] { return s.change_content(object, touched, [&] { return object->write(offset, bytes); }, as); });
 }
 
-Status Store::fallocate(InodeNumber ino, FallocateMode mode, std::uint64_t offset, std::uint64_t size) {
+Status Store::fallocate(InodeNumber ino, FallocateMode mode, std::uint64_t offset, std::uint64_t size, Actor as) {
   auto& s = *state_;
   COFFER_TRY(s.ready());
   if (size == 0) return Error{Code::kInvalidArgument, "nothing to allocate"};
@@ -305,7 +305,7 @@ Status Store::fallocate(InodeNumber ino, FallocateMode mode, std::uint64_t offse
     return object->resize(offset + size);
   };
   const ContentRange touched{offset, size};
-  return s.with_room([&] { return s.change_content(object, touched, change); });
+  return s.with_room([&] { return s.change_content(object, touched, change, as); });
 }
 
 Result<std::uint64_t> Store::seek(InodeNumber ino, std::uint64_t offset, SeekFor what) {
@@ -324,15 +324,15 @@ Result<std::uint64_t> Store::seek(InodeNumber ino, std::uint64_t offset, SeekFor
 }
 
 Result<std::uint64_t> Store::copy_range(InodeNumber from, std::uint64_t from_offset, InodeNumber to,
-                                        std::uint64_t to_offset, std::uint64_t size) {
+                                        std::uint64_t to_offset, std::uint64_t size, Actor from_as, Actor to_as) {
   SecretBytes buffer(std::min<std::uint64_t>(size, kCopyStep));
   std::uint64_t done = 0;
   while (done < size) {
     const auto wanted = std::min<std::uint64_t>(size - done, buffer.size());
-    auto got = read(from, from_offset + done, buffer.span().first(wanted));
+    auto got = read(from, from_offset + done, buffer.span().first(wanted), from_as);
     if (!got && done == 0) return std::move(got).error();
     if (!got || *got == 0) break;
-    auto written = write(to, to_offset + done, buffer.view().first(*got));
+    auto written = write(to, to_offset + done, buffer.view().first(*got), to_as);
     if (!written && done == 0) return std::move(written).error();
     if (!written) break;
     done += *got;

@@ -4,9 +4,12 @@
 namespace coffer {
 namespace {
 
+// An empty ARN is every KMS key.
+bool is_under(const Envelope& envelope, const std::string& arn) {
+  return !envelope.kms_key_arn.empty() && (arn.empty() || envelope.kms_key_arn == arn);
+}
 bool is_under(const OpenObject& object, const std::string& arn) {
-  return object.current().envelope->kms_key_arn == arn ||
-         (object.next() && object.next()->envelope->kms_key_arn == arn);
+  return is_under(*object.current().envelope, arn) || (object.next() && is_under(*object.next()->envelope, arn));
 }
 
 }  // namespace
@@ -92,7 +95,7 @@ void Store::wipe_key(const std::string& kms_key_arn) {
     std::unique_lock lock(object->mutex);
     // What cannot be written now is lost with the key, although its write was answered.
     if (auto flushed = object->flush(); !flushed) state_->poison(flushed.error());
-    object->wipe_keys(&kms_key_arn);
+    object->wipe_keys(kms_key_arn.empty() ? nullptr : &kms_key_arn);
   }
   // A scrub that has data keys in its hands lays them down; the next step finds the key held.
   std::lock_guard lock(state_->scrub_keys);
@@ -112,7 +115,7 @@ std::vector<InodeNumber> Store::objects_under(const std::string& kms_key_arn) {
     if (!row) continue;
     const auto concerns = [&](BytesView encoded) {
       const auto envelope = Envelope::decode(encoded);
-      return !envelope || envelope->kms_key_arn == kms_key_arn;
+      return !envelope || is_under(*envelope, kms_key_arn);
     };
     if (concerns(row->envelope) || (row->next_envelope && concerns(*row->next_envelope))) found.push_back(ino);
   }

@@ -59,7 +59,7 @@ Result<Store::State::Resealed> Store::State::reseal_one(const Catalog::Resealing
       case Due::kData: break;
     }
   }
-  COFFER_TRY(ensure_key(*object, Access::kOpen));
+  COFFER_TRY(ensure_key(*object, Access::kOpen, nullptr));
   // Each chunk is there twice until a durable commit.
   COFFER_TRY(claim_space(kResealStepChunks * kChunkSize, RoomFor::kReplacing));
   if (next) return move_some(object, next);
@@ -136,7 +136,7 @@ Result<Store::State::Resealed> Store::State::move_some(const std::shared_ptr<Ope
     std::shared_lock lock(object->mutex);
     next_open = object->next() && object->next()->envelope == next && object->next()->aead;
   }
-  if (auto opened = ensure_cipher(*object, next, next_open, Access::kOpen); !opened) {
+  if (auto opened = ensure_cipher(*object, next, next_open, Access::kOpen, nullptr); !opened) {
     // Nothing is under it yet: another default may serve better.
     Gate::Pass pass(gate);
     std::unique_lock lock(object->mutex);

@@ -154,17 +154,19 @@ struct Store::State {
   // --- store_content.cc ---
   Result<std::shared_ptr<OpenObject>> object(InodeNumber ino);
   Result<std::shared_ptr<OpenObject>> object_locked(InodeNumber ino);
-  Status ensure_key(OpenObject& object, Access access);
+  const Principal& acting(Actor as) const { return as == nullptr ? principal : *as; }
+  Status ensure_key(OpenObject& object, Access access, Actor as);
   Status ensure_cipher(OpenObject& object, const std::shared_ptr<const Envelope>& envelope, bool unlocked,
-                       Access access);
-  Result<Keyring::Issued> issue(const SseRule& rule, const Subject& subject);  // for a caller of a verb, told as one who waits
+                       Access access, Actor as);
+  // For a caller of a verb, told as one who waits.
+  Result<Keyring::Issued> issue(const SseRule& rule, const Subject& subject, Actor as);
   // Runs `change` inside the Gate with the object locked; again after a durable commit where it asks for one.
   // It changes no map row outside of `range`.
   Status change_content(const std::shared_ptr<OpenObject>& object, const ContentRange& range,
-                        const std::function<Result<Progress>()>& change);
-  Status reissue(const std::shared_ptr<OpenObject>& object);
-  Status truncate_to_zero(const std::shared_ptr<OpenObject>& object);
-  Status resize(InodeNumber ino, std::uint64_t size);
+                        const std::function<Result<Progress>()>& change, Actor as);
+  Status reissue(const std::shared_ptr<OpenObject>& object, Actor as);
+  Status truncate_to_zero(const std::shared_ptr<OpenObject>& object, Actor as);
+  Status resize(InodeNumber ino, std::uint64_t size, Actor as);
   void list_changed(const std::shared_ptr<OpenObject>& object);
   Status relieve_pressure();
 

@@ -39,7 +39,8 @@ struct AdminRoom {
         buckets(realm.account),
         kms(realm),
         credentials(Principal::root_of(realm.account)),
-        server(realm, {buckets, kms.controls(), mount, unlock, audit}, credentials, clock,
+        access(realm.account),
+        server(realm, {buckets, kms.controls(), mount, unlock, audit, access, access, users}, credentials, clock,
                [this](LogLevel, std::string_view line) { log_lines.emplace_back(line); }) {
     buckets.add("docs");
   }
@@ -89,6 +90,8 @@ struct AdminRoom {
   FakeUnlock unlock;
   FakeAudit audit;
   FakeCredentials credentials;
+  FakeAccess access;
+  FakeUsers users;
   std::vector<std::string> log_lines;
   Server server;
 };

@@ -32,7 +32,9 @@ TEST(CanonicalRequest, FollowsTheRules) {
 // Left out is the one with a header folded over several lines, which RFC 9112 ended.
 class SuiteCredentials final : public Credentials {
  public:
-  const AccessKey* find(std::string_view id) const override { return id == key.id ? &key : nullptr; }
+  std::shared_ptr<const AccessKey> find(std::string_view id) const override {
+    return id == key.id ? std::shared_ptr<const AccessKey>(std::shared_ptr<void>(), &key) : nullptr;
+  }
   const AccessKey key{"AKIDEXAMPLE", SecretBytes(as_bytes("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")),
                       Principal::root_of(*AccountId::parse("000000000000"))};
 };

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "admin/control.h"
@@ -114,6 +115,55 @@ class FakeBuckets final : public BucketControl {
 
 // A KMS whose ciphertext is the plaintext behind the key's id and the context: only its answers' shapes are of
 // interest.
+// Policies by the key as it was named; one grant at a time can be looked at.
+class FakeKeyAccess final : public KeyAccessControl {
+ public:
+  Result<std::string> key_policy(std::string_view key, const KmsCall&) override {
+    if (fail) return *fail;
+    const auto found = policies.find(std::string(key));
+    return found == policies.end() ? std::string("{}") : found->second;
+  }
+  Status check_key_policy(std::string_view, const KmsCall&) override { return fail ? Status(*fail) : Status(); }
+  Status put_key_policy(std::string_view key, std::string_view policy, LockOut lock_out, const KmsCall&) override {
+    if (fail) return *fail;
+    policies.insert_or_assign(std::string(key), std::string(policy));
+    last_lock_out = lock_out;
+    return {};
+  }
+  Result<KeyGrant> create_grant(std::string_view key, const NewGrant& terms, const KmsCall&) override {
+    if (fail) return *fail;
+    KeyGrant grant{std::string(63, '0') + std::to_string(grants.size()), "token" + std::to_string(grants.size()), 0,
+                   terms};
+    grants.push_back({std::string(key), *AccountId::parse("000000000000"), grant});
+    return grant;
+  }
+  Result<std::vector<ListedGrant>> list_grants(std::string_view, const KmsCall&) override {
+    if (fail) return *fail;
+    return grants;
+  }
+  Result<std::vector<ListedGrant>> list_retirable_grants(const std::string& principal, const KmsCall&) override {
+    std::vector<ListedGrant> all = grants;
+    std::erase_if(all, [&](const auto& grant) { return grant.grant.terms.retiring != principal; });
+    return all;
+  }
+  Status revoke_grant(std::string_view, std::string_view grant_id, const KmsCall&) override {
+    const auto gone = std::erase_if(grants, [&](const auto& grant) { return grant.grant.grant_id == grant_id; });
+    return gone > 0 ? Status() : Error{Code::kNotFound, "no such grant"};
+  }
+  Status retire_grant(const std::string& token, const std::string&, const std::string& grant_id,
+                      const KmsCall&) override {
+    const auto gone = std::erase_if(grants, [&](const auto& grant) {
+      return token.empty() ? grant.grant.grant_id == grant_id : grant.grant.token == token;
+    });
+    return gone > 0 ? Status() : Error{Code::kNotFound, "no such grant"};
+  }
+
+  std::optional<Error> fail;
+  std::map<std::string, std::string> policies;
+  std::vector<ListedGrant> grants;
+  LockOut last_lock_out = LockOut::kRefuse;
+};
+
 class FakeKms final : public KeyControl,
                       public AliasControl,
                       public TagControl,
@@ -123,7 +173,8 @@ class FakeKms final : public KeyControl,
  public:
   explicit FakeKms(Realm realm) : realm_(std::move(realm)) {}
 
-  KmsControls controls() { return {*this, *this, *this, *this, *this, *this}; }
+  KmsControls controls() { return {*this, *this, *this, *this, *this, *this, access}; }
+  FakeKeyAccess access;
 
   Result<KeyMetadata> create_key(const NewKey& made, const KmsCall& call) override {
     if (fail) return *fail;
@@ -438,12 +489,120 @@ class FakeUnlock final : public UnlockControl {
   std::string changed_to;
 };
 
+// Lets everybody do everything but what is in `denied`, in its own account.
+class FakeAccess final : public AccessControl, public BucketPolicyControl {
+ public:
+  explicit FakeAccess(AccountId owner) : owner_(std::move(owner)) {}
+
+  Status authorize(const Request& request) override {
+    last_resource = request.resource;
+    return denied.contains(std::string(request.action)) ? refused(request) : Status();
+  }
+  Status authorize_bucket(const Request& request, const BucketInfo& bucket) override {
+    if (request.caller.account != bucket.owner) return refused(request);
+    return authorize(request);
+  }
+  Status authorize_store(std::string_view action, const Principal& caller) override {
+    if (caller.account != owner_) return refused({action, "*", caller});
+    return authorize({action, "*", caller});
+  }
+  Status authorize_account(const Request& request, const AccountId& account) override {
+    if (request.caller.account != account && request.caller.account != owner_) return refused(request);
+    return authorize(request);
+  }
+
+  Result<std::optional<std::string>> bucket_policy(const BucketName& bucket) override {
+    const auto found = policies.find(bucket.str());
+    return found == policies.end() ? std::nullopt : std::optional(found->second);
+  }
+  Status put_bucket_policy(const BucketName& bucket, std::string_view text) override {
+    policies.insert_or_assign(bucket.str(), std::string(text));
+    return {};
+  }
+  Status delete_bucket_policy(const BucketName& bucket) override {
+    policies.erase(bucket.str());
+    return {};
+  }
+
+  std::set<std::string> denied;
+  std::string last_resource;
+  std::map<std::string, std::string> policies;
+
+ private:
+  static Status refused(const Request& request) {
+    return Error{Code::kAccessDenied, "User: " + request.caller.arn + " may not " + std::string(request.action)};
+  }
+  const AccountId owner_;
+};
+
+class FakeUsers final : public UserControl {
+ public:
+  Result<UserInfo> create_user(const AccountId& account, std::string_view name) override {
+    if (users.contains({account, std::string(name)})) return Error{Code::kExists, "exists"};
+    UserInfo user{account, std::string(name), "arn:aws:iam::" + account.str() + ":user/" + std::string(name), 0, {},
+                  {}};
+    users.insert_or_assign({account, std::string(name)}, user);
+    return user;
+  }
+  Status delete_user(const AccountId& account, std::string_view name) override {
+    COFFER_ASSIGN(const UserInfo user, find_user(account, name));
+    if (!user.keys.empty()) return Error{Code::kNotEmpty, "has keys"};
+    users.erase({account, std::string(name)});
+    return {};
+  }
+  Result<UserInfo> find_user(const AccountId& account, std::string_view name) override {
+    const auto found = users.find({account, std::string(name)});
+    if (found == users.end()) return Error{Code::kNotFound, "no such user"};
+    return found->second;
+  }
+  Result<std::vector<UserInfo>> list_users(const AccountId& account) override {
+    std::vector<UserInfo> all;
+    for (const auto& [name, user] : users)
+      if (name.first == account) all.push_back(user);
+    return all;
+  }
+  Result<AccessKey> create_access_key(const AccountId& account, std::string_view name) override {
+    COFFER_ASSIGN(const UserInfo user, find_user(account, name));
+    const auto id = "AKIAFAKE" + std::to_string(user.keys.size());
+    users.at({account, user.name}).keys.push_back({id});
+    return AccessKey{id, SecretBytes(as_bytes("a secret")), {account, user.arn}};
+  }
+  Status delete_access_key(const AccountId& account, std::string_view name, std::string_view id) override {
+    COFFER_TRY(find_user(account, name));
+    auto& keys = users.at({account, std::string(name)}).keys;
+    return std::erase_if(keys, [&](const auto& key) { return key.id == id; }) > 0
+               ? Status()
+               : Error{Code::kNotFound, "no such key"};
+  }
+  Status switch_access_key(const AccountId& account, std::string_view name, std::string_view id, bool active) override {
+    COFFER_TRY(find_user(account, name));
+    for (auto& key : users.at({account, std::string(name)}).keys)
+      if (key.id == id) key.active = active;
+    return {};
+  }
+  Status put_user_policy(const AccountId& account, std::string_view name, std::string_view policy,
+                         std::string_view text) override {
+    COFFER_TRY(find_user(account, name));
+    users.at({account, std::string(name)}).policies.insert_or_assign(std::string(policy), std::string(text));
+    return {};
+  }
+  Status delete_user_policy(const AccountId& account, std::string_view name, std::string_view policy) override {
+    COFFER_TRY(find_user(account, name));
+    const auto erased = users.at({account, std::string(name)}).policies.erase(std::string(policy));
+    return erased > 0 ? Status() : Error{Code::kNotFound, "no such policy"};
+  }
+
+  std::map<std::pair<AccountId, std::string>, UserInfo> users;
+};
+
 class FakeCredentials final : public Credentials {
  public:
   explicit FakeCredentials(Principal principal)
       : key_{"AKIAIOSFODNN7EXAMPLE", SecretBytes(as_bytes("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")),
              std::move(principal)} {}  // AWS's own examples use this pair
-  const AccessKey* find(std::string_view id) const override { return id == key_.id ? &key_ : nullptr; }
+  std::shared_ptr<const AccessKey> find(std::string_view id) const override {
+    return id == key_.id ? std::shared_ptr<const AccessKey>(std::shared_ptr<void>(), &key_) : nullptr;
+  }
   const AccessKey& key() const { return key_; }
 
  private:

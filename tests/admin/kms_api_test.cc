@@ -477,14 +477,13 @@ TEST(KmsApi, WhatItDoesNotDoIsRefusedAndNotPassedOver) {  // KMS-20: there is no
            {"CreateKey", "{\"KeyUsage\":\"SIGN_VERIFY\"}"},
            {"CreateKey", "{\"Origin\":\"AWS_CLOUDHSM\"}"},
            {"CreateKey", "{\"MultiRegion\":true}"},
-           {"CreateKey", "{\"Policy\":\"{}\"}"},
            {"GetParametersForImport",
             "{\"KeyId\":\"" + id + "\",\"WrappingAlgorithm\":\"RSAES_PKCS1_V1_5\",\"WrappingKeySpec\":\"RSA_2048\"}"},
            {"GetParametersForImport",
             "{\"KeyId\":\"" + id + "\",\"WrappingAlgorithm\":\"RSAES_OAEP_SHA_256\",\"WrappingKeySpec\":\"SM2\"}"},
            {"Encrypt",
             "{\"KeyId\":\"" + id + "\",\"Plaintext\":\"AAAA\",\"EncryptionAlgorithm\":\"RSAES_OAEP_SHA_1\"}"},
-           {"GenerateDataKey", "{\"KeyId\":\"" + id + "\",\"KeySpec\":\"AES_256\",\"GrantTokens\":[\"t\"]}"},
+           {"GenerateDataKey", "{\"KeyId\":\"" + id + "\",\"KeySpec\":\"AES_256\",\"DryRunModifiers\":[\"t\"]}"},
            {"Decrypt", "{\"CiphertextBlob\":\"AAAA\",\"EncryptionAlgorithm\":\"RSAES_OAEP_SHA_1\"}"}}) {
     const auto response = room.kms_call(operation, body);
     EXPECT_EQ(response.status, 400) << body;

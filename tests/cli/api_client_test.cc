@@ -21,7 +21,7 @@ bool verifies(const FakeServer& server, const HttpRequest& request, std::string_
   const auto account = AccountId::parse("000000000000");
   const auto credentials = CredentialsFile::parse(read_file(server.credentials()), Principal::root_of(*account));
   const auto verified = verify_signature(request, {service, "eu-north-7"}, *credentials, SystemClock().wall_ns());
-  return std::holds_alternative<const AccessKey*>(verified);
+  return std::holds_alternative<std::shared_ptr<const AccessKey>>(verified);
 }
 
 TEST(ApiClient, EveryDialectIsSignedForItsServiceInTheCredentialsRegion) {

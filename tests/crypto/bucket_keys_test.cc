@@ -110,7 +110,7 @@ TEST_F(BucketKeysTest, ADisabledKeyMakesNothingAlthoughItsBucketKeyIsInMemory) {
   ASSERT_TRUE(bucket_keys->generate_data_key(arn, bucket, owner).ok());
   ASSERT_TRUE(kms->disable(arn).ok());
   EXPECT_EQ(bucket_keys->generate_data_key(arn, bucket, owner).code(), Code::kKeyDisabled);
-  EXPECT_EQ(bucket_keys->usable(arn, owner).code(), Code::kKeyDisabled);
+  EXPECT_EQ(bucket_keys->usable(arn, context, owner).code(), Code::kKeyDisabled);
   ASSERT_TRUE(kms->enable(arn).ok());
   EXPECT_TRUE(bucket_keys->generate_data_key(arn, bucket, owner).ok());
 }
@@ -164,7 +164,7 @@ class GatedKms final : public Kms {
   Result<WrappedDataKey> encrypt(std::string_view, const Key&, const EncryptionContext&, const Principal&) override {
     return Error{Code::kUnsupported, "not asked for in these tests"};
   }
-  Status usable(std::string_view, const Principal&) const override { return {}; }
+  Status usable(std::string_view, const EncryptionContext&, const Principal&) const override { return {}; }
   bool is_current(BytesView, std::string_view) const override { return true; }
 
   void wait_for_call() {

@@ -282,7 +282,7 @@ TEST_F(ImportTest, AKeyWithoutMaterialServesNothingUntilItIsImported) {  // KMS-
   EXPECT_EQ(kms->describe(key)->state, KeyState::kPendingImport);
   expect_error(kms->generate_data_key(key, context, owner), Code::kKeyPendingImport, pending);
   expect_error(kms->encrypt_bytes(key, as_bytes("x"), context, {owner}), Code::kKeyPendingImport, pending);
-  expect_error(kms->usable(key, owner), Code::kKeyPendingImport, pending);
+  expect_error(kms->usable(key, context, owner), Code::kKeyPendingImport, pending);
   expect_error(kms->enable(key), Code::kKeyPendingImport, pending);
   expect_error(kms->disable(key), Code::kKeyPendingImport, pending);
   expect_error(kms->rotate(key), Code::kKeyPendingImport, pending);
@@ -324,10 +324,10 @@ TEST_F(ImportTest, MaterialExpiresToTheNanosecondAndCanBeRenewed) {
   ASSERT_TRUE(import(material, clock.wall_ns() + kDayNs).ok());
   const auto made = kms->generate_data_key(key, context, owner);
   clock.advance_ns(kDayNs - 1);
-  EXPECT_TRUE(kms->usable(key, owner).ok());
+  EXPECT_TRUE(kms->usable(key, context, owner).ok());
   EXPECT_THAT(kms->expired_materials(), IsEmpty());
   clock.advance_ns(1);
-  expect_error(kms->usable(key, owner), Code::kKeyPendingImport, key + " is pending import.");
+  expect_error(kms->usable(key, context, owner), Code::kKeyPendingImport, key + " is pending import.");
   EXPECT_EQ(kms->decrypt(made->blob, context, owner).code(), Code::kKeyPendingImport);
   ASSERT_EQ(kms->expired_materials().size(), 1U);
   ASSERT_TRUE(kms->drop_expired_material(key).ok());
@@ -344,7 +344,7 @@ TEST_F(ImportTest, RenewedMaterialIsNotDropped) {
   clock.advance_ns(1);
   ASSERT_TRUE(import(material).ok());
   ASSERT_TRUE(kms->drop_expired_material(key).ok());
-  EXPECT_TRUE(kms->usable(key, owner).ok());
+  EXPECT_TRUE(kms->usable(key, context, owner).ok());
 }
 
 TEST_F(ImportTest, AnExpiryIsWithinAYear) {

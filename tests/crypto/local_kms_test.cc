@@ -88,11 +88,11 @@ TEST_F(LocalKmsTest, ADisabledKeyNeitherMakesNorOpensUntilItIsEnabled) {
   ASSERT_TRUE(kms->disable(arn).ok());
   expect_error(kms->generate_data_key(arn, context, owner), Code::kKeyDisabled, arn + " is disabled.");
   expect_error(kms->decrypt(made->blob, context, owner), Code::kKeyDisabled, arn + " is disabled.");
-  expect_error(kms->usable(arn, owner), Code::kKeyDisabled, arn + " is disabled.");
+  expect_error(kms->usable(arn, context, owner), Code::kKeyDisabled, arn + " is disabled.");
   expect_error(kms->rotate(arn), Code::kKeyDisabled, arn + " is disabled.");
   ASSERT_TRUE(kms->enable(arn).ok());
   EXPECT_TRUE(kms->decrypt(made->blob, context, owner).ok());
-  EXPECT_TRUE(kms->usable(arn, owner).ok());
+  EXPECT_TRUE(kms->usable(arn, context, owner).ok());
 }
 
 TEST_F(LocalKmsTest, AKeyPendingDeletionServesNothingAndCancelLeavesItDisabled) {
@@ -106,7 +106,7 @@ TEST_F(LocalKmsTest, AKeyPendingDeletionServesNothingAndCancelLeavesItDisabled) 
   const std::string pending = arn + " is pending deletion.";
   expect_error(kms->generate_data_key(arn, context, owner), Code::kKeyPendingDeletion, pending);
   expect_error(kms->decrypt(made->blob, context, owner), Code::kKeyPendingDeletion, pending);
-  expect_error(kms->usable(arn, owner), Code::kKeyPendingDeletion, pending);
+  expect_error(kms->usable(arn, context, owner), Code::kKeyPendingDeletion, pending);
   expect_error(kms->enable(arn), Code::kKeyPendingDeletion, pending);
   expect_error(kms->disable(arn), Code::kKeyPendingDeletion, pending);
   expect_error(kms->schedule_deletion(arn, 7), Code::kKeyPendingDeletion, pending);
@@ -135,7 +135,7 @@ TEST_F(LocalKmsTest, DeletionHappensWhenTheWindowIsOverAndTakesTheMaterial) {
     if (restarted) reopen();
     const std::string missing = "Key '" + arn + "' does not exist";
     expect_error(kms->decrypt(made->blob, context, owner), Code::kKeyMissing, missing);
-    expect_error(kms->usable(arn, owner), Code::kKeyMissing, missing);
+    expect_error(kms->usable(arn, context, owner), Code::kKeyMissing, missing);
     expect_error(kms->cancel_deletion(arn), Code::kKeyMissing, missing);
     expect_error(kms->describe("alias/gone"), Code::kKeyMissing,
                  "Alias arn:aws:kms:us-east-1:000000000000:alias/gone is not found.");
@@ -210,8 +210,8 @@ TEST_F(LocalKmsTest, AnotherAccountIsDenied) {
   const auto made = kms->generate_data_key(arn, context, owner);
   EXPECT_EQ(kms->generate_data_key(arn, context, stranger).code(), Code::kKeyDenied);
   EXPECT_EQ(kms->decrypt(made->blob, context, stranger).code(), Code::kKeyDenied);
-  EXPECT_EQ(kms->usable(arn, stranger).code(), Code::kKeyDenied);
-  EXPECT_NE(kms->usable(arn, stranger).error().message.find(stranger.arn), std::string::npos);
+  EXPECT_EQ(kms->usable(arn, context, stranger).code(), Code::kKeyDenied);
+  EXPECT_NE(kms->usable(arn, context, stranger).error().message.find(stranger.arn), std::string::npos);
 }
 
 TEST_F(LocalKmsTest, TheAwsManagedKeyIsMadeOnFirstUseOnceAndForAll) {  // OBJ-04, PBE-12
@@ -327,7 +327,7 @@ TEST_F(LocalKmsTest, EveryCallIsCountedAndAskingWhetherAKeyIsUsableIsNone) {
   (void)kms->generate_bytes(arn, 5, context, {owner});
   (void)kms->generate_data_key("fake", context, owner);  // refused, and a call all the same
   (void)kms->decrypt(made->blob, context, owner);
-  (void)kms->usable(arn, owner);
+  (void)kms->usable(arn, context, owner);
   EXPECT_EQ(calls("CreateKey"), 1U);
   EXPECT_EQ(calls("GenerateDataKey"), 3U);
   EXPECT_EQ(calls("Decrypt"), 1U);

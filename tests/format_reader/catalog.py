@@ -196,7 +196,7 @@ def open_catalog(root, store, boot_id, keyslots_hash):
     database.deserialize(bytes(plain))
     need(database.execute("PRAGMA integrity_check").fetchone() == ("ok",), "SQLite finds the catalog damaged")
     meta = dict(database.execute("SELECT name, value FROM meta"))
-    need(meta["format_version"] == 1, "the store is of another version")
+    need(meta["format_version"] in (1, 2), "the store is of another version")
     need(meta["store_id"] == root.store_id, "the catalog is another store's")
     need(keyslots_hash in (meta["keyslots_hash"], meta.get("keyslots_next_hash")), "keyslots.json is not the catalog's")
     return database

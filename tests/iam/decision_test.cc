@@ -48,7 +48,7 @@ const std::string kEveArn = R"({"AWS":"arn:aws:iam::444455556666:user/eve"})";
 const std::string kPutAction = "s3:PutEncryptionConfiguration";
 
 // Every pair of what an identity policy and a bucket's policy may say to a caller, and what comes of it.
-TEST(Decision, BucketsInTheirAccountNeedOneAllowAndAcrossAccountsBoth) {
+TEST(Decision, BucketsInTheirAccountNeedOneAllowAndAcrossAccountsBoth) {  // SEED-30..32, 34..36
   struct Side {
     const char* name;
     bool allows, denies;
@@ -147,7 +147,7 @@ TEST(Decision, AKeysPolicyIsTheRootOfTrust) {
 }
 
 // S3 User Guide: "Requiring server-side encryption", and with DSSE-KMS. The header alone counts.
-TEST(Decision, TheUserGuidesEncryptionPoliciesDenyAsTheySay) {
+TEST(Decision, TheUserGuidesEncryptionPoliciesDenyAsTheySay) {  // DSSE-10
   const auto deny_unless = [](const std::string& test, const std::string& value) {
     return statement(kDeny, kAnyone, "s3:PutObject", "arn:aws:s3:::b/*",
                      R"({")" + test + R"(":{"s3:x-amz-server-side-encryption":")" + value + "\"}}");
@@ -318,7 +318,7 @@ TEST(Decision, DenyAlwaysWinsAndSilenceNeverAllows) {
   EXPECT_GT(allowed, 300);  // the property was not true of nothing
 }
 
-TEST(Decision, ARefusalSaysWhoWhatAndWhy) {
+TEST(Decision, ARefusalSaysWhoWhatAndWhy) {  // KMS-33
   PolicyContext context;
   const PolicyRequest request{kAnn, kPutAction, kBucketArn, context};
   EXPECT_EQ(refusal(Verdict::kNotByIdentity, request, Resource::kInQuotes),

@@ -265,7 +265,7 @@ TEST_F(RootRekeyTest, ImportedMaterialIsThereAfterwardsAndItsExpiryToo) {
   ASSERT_TRUE(opened.ok());
   expect_whole(**opened);
   clock.advance_ns(kDayNs);
-  EXPECT_EQ((*opened)->kms->usable(imported, StoreRig::principal()).code(), Code::kKeyPendingImport);
+  EXPECT_EQ((*opened)->kms->usable(imported, {}, StoreRig::principal()).code(), Code::kKeyPendingImport);
 }
 
 TEST_F(RootRekeyTest, ImportedMaterialThatIsGoneCanComeBackUnderTheNewRoot) {

@@ -36,8 +36,9 @@ class FaultyKms final : public Kms {
     COFFER_TRY(enter());
     return behind_->decrypt(blob, context, principal);
   }
-  Status usable(std::string_view key_arn, const Principal& principal) const override {
-    return behind_->usable(key_arn, principal);
+  Status usable(std::string_view key_arn, const EncryptionContext& context,
+                const Principal& principal) const override {
+    return behind_->usable(key_arn, context, principal);
   }
   bool is_current(BytesView blob, std::string_view key) const override { return behind_->is_current(blob, key); }
 

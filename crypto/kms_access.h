@@ -1,0 +1,46 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/kms_grant.h"
+#include "crypto/kms_records.h"
+#include "iam/decision.h"
+
+namespace coffer {
+
+// Who may do what with a KMS key: its policy, the caller's own policies, and grants (KMS Developer Guide, "Determining
+// access to keys").
+
+// KMS-44: the account has all the say.
+std::string default_key_policy(const AccountId& account);
+// Of the key behind alias/aws/s3: everybody of the account, through S3 alone.
+std::string aws_managed_key_policy(const AccountId& account, const Region& region);
+// What GetKeyPolicy answers.
+std::string policy_text(const KmsKeyRecord& record, const Region& region);
+
+// What a call says of itself beyond its caller.
+struct KeyCall {
+  std::string_view action;  // kms:Decrypt
+  enum class Via { kWire, kS3 } via = Via::kWire;
+  const EncryptionContext* context = nullptr;  // null: the operation has none
+  std::string_view named_as = {};              // as the request names the key
+  std::vector<std::pair<std::string, std::string>> more = {};  // condition keys of this operation alone
+};
+
+// kKeyDenied, with KMS's words.
+Status check_key_access(const KmsKeyRecord& record, const KeyCall& call, const Principal& caller,
+                        const Identities* identities, const Region& region, std::int64_t now_ns);
+// The same of an operation on no key; resource: * or an alias's ARN.
+Status check_account_access(std::string_view action, const std::string& resource, const Principal& caller,
+                            const Identities* identities, std::int64_t now_ns);
+
+// Whether the caller may give this grant: by the key's policy and its own, or because a grant it has covers all of it.
+Status check_may_grant(const KmsKeyRecord& record, const NewGrant& grant, const KeyCall& call, const Principal& caller,
+                       const Identities* identities, const Region& region, std::int64_t now_ns);
+// Of a grant's terms: principals, operations (KMS-42). kInvalidArgument.
+Status check_grant(const NewGrant& grant);
+
+}  // namespace coffer

@@ -1,0 +1,335 @@
+"""Users, accounts and policies: who may use which bucket and key, over the wire and through a mount."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+
+from mounted import MountTest, Wire, content, main, read_file, rule_xml, write_file
+
+OWNER = "000000000000"
+OTHER = "111122223333"
+PUT_ENCRYPTION = "s3:PutEncryptionConfiguration"
+
+
+def arn(name, account=OWNER):
+    return f"arn:aws:iam::{account}:user/{name}"
+
+
+def policy(*statements):
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(action, resource="*", **rest):
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **rest}
+
+
+def deny(action, resource="*", **rest):
+    return {"Effect": "Deny", "Action": action, "Resource": resource, **rest}
+
+
+def to(*arns):
+    return {"AWS": list(arns)}
+
+
+OWNERS_KEY = allow("kms:*", Principal=to(f"arn:aws:iam::{OWNER}:root"))
+
+
+class Policies(MountTest):
+    def file(self, name, text):
+        path = os.path.join(self.at.folder, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def user(self, name, account=OWNER):
+        """A user and a client that signs with its key."""
+        said = self.at.cli("user", "create", name, "--account", account).stdout
+        path = self.file(f"{name}.{account}", said)
+        wire = Wire(self.at.socket, path)
+        wire.credentials = path
+        return wire
+
+    def user_policy(self, name, *statements, account=OWNER):
+        self.at.cli("policy", "put", self.file("user-policy", policy(*statements)), "--user", name, "--account", account)
+
+    def bucket_policy(self, bucket, *statements):
+        self.at.cli("policy", "put", self.file("bucket-policy", policy(*statements)), "--bucket", bucket)
+
+    def key_policy(self, key, *statements):
+        self.at.cli("kms", "put-key-policy", key, self.file("key-policy", policy(*statements)))
+
+    def assertDenied(self, answer, action=None):
+        self.assertEqual((answer.status, answer.code), (403, "AccessDenied"), answer.body)
+        if action:
+            self.assertIn(action, answer.message)
+
+    # --- users ---
+    def test_a_user_is_made_listed_and_deleted(self):
+        ann = self.user("ann")
+        self.assertEqual(self.at.cli("user", "list").stdout, f"ann\t{arn('ann')}\n")
+        self.assertEqual(self.at.cli("user", "list-keys", "ann").stdout, f"{ann.key}\tActive\n")
+        self.at.cli("user", "create", "ann", code=1)
+        self.assertEqual(self.at.cli("user", "list", "--account", OTHER).stdout, "")
+        shown = json.loads(self.at.cli("user", "create-key", "ann", "--json").stdout)
+        self.assertEqual(shown["AccessKey"]["Status"], "Active")
+        self.at.cli("user", "delete-key", "ann", shown["AccessKey"]["AccessKeyId"])
+        self.assertDenied(ann.get_encryption(self.make("b")))
+        self.at.cli("user", "delete", "ann")
+        self.assertEqual(self.at.cli("user", "list").stdout, "")
+        self.assertEqual(ann.get_encryption("b").code, "InvalidAccessKeyId")
+        self.at.cli("user", "delete", "ann", code=5)
+
+    def make(self, bucket):
+        self.at.bucket(bucket)
+        return bucket
+
+    def test_users_keys_and_policies_outlive_a_restart(self):
+        ann = self.user("ann")
+        self.user_policy("ann", allow("s3:GetEncryptionConfiguration"))
+        self.make("b")
+        self.bucket_policy("b", deny("s3:DeleteBucket", "arn:aws:s3:::b", Principal="*"))
+        key = self.at.create_key()
+        self.key_policy(key, OWNERS_KEY, deny("kms:Encrypt", Principal=to(arn("ann"))))
+        self.at.remount()
+        self.assertEqual(ann.get_encryption("b").status, 200)
+        self.assertDenied(self.at.wire().request("DELETE", "/b"), "s3:DeleteBucket")
+        self.assertIn("kms:Encrypt", self.at.cli("kms", "get-key-policy", key).stdout)
+        self.at.cli("policy", "delete", "--bucket", "b")
+
+    def test_no_user_may_make_users_unless_a_policy_says_so(self):
+        ann = self.user("ann")
+        self.at.cli("user", "create", "bob", "--credentials", ann.credentials, code=4)
+        self.user_policy("ann", allow("iam:*", f"arn:aws:iam::{OWNER}:user/*"))
+        self.at.cli("user", "create", "bob", "--credentials", ann.credentials)
+        self.at.cli("user", "create", "eve", "--account", OTHER, "--credentials", ann.credentials, code=4)
+
+    # --- buckets ---
+    def test_the_owner_may_and_a_user_needs_a_policy(self):  # SEED-30, SEED-31
+        self.make("b")
+        body = rule_xml("AES256")
+        self.assertEqual(self.at.wire().put_encryption("b", body).status, 200)
+        ann = self.user("ann")
+        self.assertDenied(ann.put_encryption("b", body), PUT_ENCRYPTION)
+        self.user_policy("ann", allow(PUT_ENCRYPTION, "arn:aws:s3:::b"))
+        self.assertEqual(ann.put_encryption("b", body).status, 200)
+        self.assertEqual(ann.request("DELETE", "/b", {"encryption": ""}).status, 204)
+        self.assertDenied(ann.get_encryption("b"), "s3:GetEncryptionConfiguration")
+        self.make("c")
+        self.assertDenied(ann.put_encryption("c", body), PUT_ENCRYPTION)
+        self.bucket_policy("b", deny("s3:*", "arn:aws:s3:::b", Principal=to(arn("ann"))))
+        self.assertDenied(ann.put_encryption("b", body), "explicit deny")
+
+    def test_another_account_needs_both(self):  # SEED-32
+        self.make("b")
+        body = rule_xml("AES256")
+        eve = self.user("eve", OTHER)
+        grant = allow(PUT_ENCRYPTION, "arn:aws:s3:::b", Principal=to(arn("eve", OTHER)))
+        self.assertDenied(eve.put_encryption("b", body))
+        self.bucket_policy("b", grant)
+        self.assertDenied(eve.put_encryption("b", body))
+        self.user_policy("eve", allow("s3:*"), account=OTHER)
+        self.assertEqual(eve.put_encryption("b", body).status, 200)
+        self.at.cli("policy", "delete", "--bucket", "b")
+        self.assertDenied(eve.put_encryption("b", body))
+        root = self.user("root", OTHER)
+        self.assertDenied(root.put_encryption("b", body))
+
+    def test_a_directory_bucket_heeds_identity_policies_of_its_own_account_alone(self):  # SEED-34..36
+        name = "dir--usw2-az1--x-s3"
+        self.make(name)
+        body = rule_xml("AES256")
+        ann = self.user("ann")
+        resource = f"arn:aws:s3express:us-east-1:{OWNER}:bucket/{name}"
+        action = "s3express:PutEncryptionConfiguration"
+        put = lambda wire: wire.put_encryption(name, body, service="s3express")
+        self.bucket_policy(name, allow(action, resource, Principal=to(arn("ann"))))
+        self.assertDenied(put(ann), action)
+        self.user_policy("ann", allow(PUT_ENCRYPTION))
+        self.assertDenied(put(ann), action)
+        self.user_policy("ann", allow(action, resource))
+        self.assertEqual(put(ann).status, 200)
+        eve = self.user("eve", OTHER)
+        self.user_policy("eve", allow("*"), account=OTHER)
+        self.bucket_policy(name, allow("s3express:*", resource, Principal="*"))
+        self.assertDenied(put(eve))
+
+    def test_a_bucket_policy_is_read_strictly_and_never_locks_the_owner_out(self):
+        self.make("b")
+        wire = self.at.wire()
+        missing = wire.request("GET", "/b", {"policy": ""})
+        self.assertEqual((missing.status, missing.code), (404, "NoSuchBucketPolicy"))
+        for text in ("{", "{}", policy(allow("s3:*", "arn:aws:s3:::c", Principal="*")),
+                     policy(allow("s3:*", "arn:aws:s3:::b", Principal="*", Condition={"StringIs": {"s3:prefix": "a"}}))):
+            refused = wire.request("PUT", "/b", {"policy": ""}, text.encode())
+            self.assertEqual((refused.status, refused.code), (400, "MalformedPolicy"), text)
+        text = policy(deny("s3:*", "arn:aws:s3:::b", Principal="*"))
+        self.assertEqual(wire.request("PUT", "/b", {"policy": ""}, text.encode()).status, 204)
+        self.assertEqual(wire.request("GET", "/b", {"policy": ""}).body.decode(), text)
+        self.assertDenied(wire.get_encryption("b"))
+        self.assertEqual(wire.request("DELETE", "/b", {"policy": ""}).status, 204)
+        self.assertEqual(wire.get_encryption("b").status, 200)
+
+    def test_a_new_bucket_has_no_policy_of_one_before_it(self):
+        self.make("b")
+        self.bucket_policy("b", deny("s3:Get*", "arn:aws:s3:::b", Principal="*"))
+        os.rmdir(self.at.path("b"))
+        self.make("b")
+        self.assertEqual(self.at.wire().get_encryption("b").status, 200)
+
+    # --- keys ---
+    def test_a_key_has_its_default_policy_and_takes_another_that_keeps_its_maker_in(self):  # KMS-26, KMS-44, KMS-45
+        key = self.at.create_key()
+        default = json.loads(self.at.cli("kms", "get-key-policy", key).stdout)
+        self.assertEqual(default, {
+            "Version": "2012-10-17", "Id": "key-default-1", "Statement": [{
+                "Sid": "Enable IAM User Permissions", "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{OWNER}:root"}, "Action": "kms:*", "Resource": "*"}]})
+        wire = self.at.wire()
+        self.assertEqual(wire.kms("ListKeyPolicies", KeyId=key), (200, {"PolicyNames": ["default"], "Truncated": False}))
+        shut = policy(allow("kms:*", Principal=to(arn("ann"))))
+        status, error = wire.kms("PutKeyPolicy", KeyId=key, PolicyName="default", Policy=shut)
+        self.assertEqual((status, error["__type"]), (400, "MalformedPolicyDocumentException"))
+        self.assertEqual(wire.kms("PutKeyPolicy", KeyId=key, PolicyName="other", Policy=shut)[1]["__type"], "NotFoundException")
+        self.assertEqual(wire.kms("PutKeyPolicy", KeyId=key, Policy=shut, BypassPolicyLockoutSafetyCheck=True)[0], 200)
+        status, error = wire.kms("DescribeKey", KeyId=key)
+        self.assertEqual((status, error["__type"]), (400, "AccessDeniedException"))
+
+    def test_grants_add_and_end(self):  # KMS-42
+        key = self.at.create_key()
+        owner, ann = self.at.wire(), self.user("ann")
+        generate = lambda **context: ann.kms("GenerateDataKey", KeyId=key, KeySpec="AES_256", EncryptionContext=context)[0]
+        self.assertEqual(generate(a="1"), 400)
+        status, grant = owner.kms("CreateGrant", KeyId=key, GranteePrincipal=arn("ann"), Operations=["GenerateDataKey"],
+                                  Constraints={"EncryptionContextSubset": {"a": "1"}}, Name="for ann")
+        self.assertEqual(status, 200)
+        self.assertEqual(generate(a="1", b="2"), 200)
+        self.assertEqual(generate(b="2"), 400)
+        again = owner.kms("CreateGrant", KeyId=key, GranteePrincipal=arn("ann"), Operations=["GenerateDataKey"],
+                          Constraints={"EncryptionContextSubset": {"a": "1"}}, Name="for ann")[1]
+        self.assertEqual(again["GrantId"], grant["GrantId"])
+        listed = owner.kms("ListGrants", KeyId=key)[1]["Grants"]
+        self.assertEqual([(g["GrantId"], g["Operations"]) for g in listed], [(grant["GrantId"], ["GenerateDataKey"])])
+        self.assertEqual(owner.kms("RetireGrant")[1]["message"], "Grant token OR (grant ID, key ID) must be specified")
+        self.assertEqual(ann.kms("RetireGrant", GrantToken=grant["GrantToken"])[0], 400)
+        self.assertEqual(owner.kms("RevokeGrant", KeyId=key, GrantId=grant["GrantId"])[0], 200)
+        self.assertEqual(generate(a="1"), 400)
+
+    def test_a_directory_bucket_tries_the_key_as_the_caller(self):  # SEED-38, KMS-34
+        name = "dir--usw2-az1--x-s3"
+        self.make(name)
+        key = self.at.create_key()
+        ann = self.user("ann")
+        put = lambda: ann.put_encryption(name, rule_xml("aws:kms", key), service="s3express")
+        self.user_policy("ann", allow("s3express:*"), allow("kms:GenerateDataKey"))
+        self.assertDenied(put(), "kms:Decrypt")
+        self.assertEqual(self.at.wire().get_encryption(name, service="s3express").find("SSEAlgorithm"), "AES256")
+        self.user_policy("ann", allow("s3express:*"), allow("kms:*"))
+        self.assertEqual(put().status, 200)
+
+    # --- the mount ---
+    def test_a_denied_principal_reads_nothing_and_everybody_else_does(self):
+        key = self.at.create_key()
+        self.user("ann")
+        self.user_policy("ann", allow("kms:*"))
+        self.at.bucket("b", "aws:kms", key)
+        self.at.bucket("plain")
+        data = content("policy", 100_000)
+        write_file(self.at.path("b", "f"), data)
+        write_file(self.at.path("plain", "f"), data)
+        as_ann = ("-o", f"principal={arn('ann')}")
+        self.at.remount(*as_ann)
+        self.assertEqual(read_file(self.at.path("b", "f")), data)
+        with open(self.at.path("b", "f"), "rb") as held:
+            self.assertEqual(held.read(10), data[:10])
+            self.key_policy(key, OWNERS_KEY, deny("kms:Decrypt", Principal=to(arn("ann"))))
+            self.assertErrno(errno.EACCES, read_file, self.at.path("b", "f"))
+            held.seek(0)
+            self.assertErrno(errno.EACCES, held.read)
+        self.assertErrno(errno.EACCES, write_file, self.at.path("b", "new"), b"x")
+        self.assertEqual(os.stat(self.at.path("b", "f")).st_size, len(data))
+        self.assertEqual(read_file(self.at.path("plain", "f")), data)
+        self.at.remount()
+        self.assertEqual(read_file(self.at.path("b", "f")), data)
+        self.key_policy(key, OWNERS_KEY)
+        self.at.remount(*as_ann)
+        self.assertEqual(read_file(self.at.path("b", "f")), data)
+        self.user_policy("ann", deny("kms:*"))
+        self.assertErrno(errno.EACCES, read_file, self.at.path("b", "f"))
+        self.at.remount()
+
+    def test_a_grant_bound_to_an_object_ends_where_bucket_keys_begin(self):  # KMS-43
+        key = self.at.create_key()
+        self.user("ann")
+        self.at.bucket("b", "aws:kms", key)
+        context = {"EncryptionContextEquals": {"aws:s3:arn": "arn:aws:s3:::b/f"}}
+        self.at.wire().kms("CreateGrant", KeyId=key, GranteePrincipal=arn("ann"), Constraints=context,
+                           Operations=["GenerateDataKey", "Decrypt"])
+        self.at.remount("-o", f"principal={arn('ann')}")
+        write_file(self.at.path("b", "f"), b"mine")
+        self.assertErrno(errno.EACCES, write_file, self.at.path("b", "g"), b"not mine")
+        os.unlink(self.at.path("b", "f"))
+        self.at.put_rule("b", "aws:kms", key, bucket_key=True)
+        self.assertErrno(errno.EACCES, write_file, self.at.path("b", "f"), b"by the bucket's context")
+        self.at.remount()
+
+    def test_making_an_object_needs_decrypt_too(self):  # BK-14
+        key = self.at.create_key()
+        self.user("ann")
+        self.user_policy("ann", allow("kms:GenerateDataKey"))
+        self.at.bucket("b", "aws:kms", key, bucket_key=True)
+        self.at.remount("-o", f"principal={arn('ann')}")
+        self.assertErrno(errno.EACCES, write_file, self.at.path("b", "f"), b"x")
+        self.user_policy("ann", allow(["kms:GenerateDataKey", "kms:Decrypt"]))
+        write_file(self.at.path("b", "f"), b"x")
+        self.at.remount()
+
+    def test_each_user_of_the_machine_has_its_own_keys(self):
+        key = self.at.create_key()
+        self.user("ann")
+        self.user("bob")
+        self.user_policy("ann", allow("kms:*"))
+        bucket = self.at.bucket("b", "aws:kms", key)
+        os.chmod(bucket, 0o777)
+        data = content("uids", 50_000)
+        write_file(self.at.path("b", "f"), data)
+        os.chmod(self.at.path("b", "f"), 0o666)
+        os.chmod(self.at.folder, 0o755)
+        uids = self.file("uids", f"1001 {arn('ann')}  # reads\n1002 {arn('bob')}\n")
+        self.at.remount("-o", f"allow_other,uid-map={uids}")
+        self.assertEqual(self.as_uid(1001, "read", "f"), f"{len(data)}")
+        self.assertEqual(self.as_uid(1002, "read", "f"), "EACCES")
+        self.assertEqual(self.as_uid(1001, "write", "of-ann"), "4")
+        self.assertEqual(self.as_uid(1002, "write", "of-bob"), "EACCES")
+        self.assertEqual(read_file(self.at.path("b", "f")), data)
+        self.user_policy("bob", allow("kms:*"))
+        self.assertEqual(self.as_uid(1002, "read", "f"), f"{len(data)}")
+        self.user_policy("bob", deny("kms:*"))
+        self.assertEqual(self.as_uid(1002, "read", "f"), "EACCES")
+        self.assertEqual(self.as_uid(1001, "read", "f"), f"{len(data)}")
+
+    def as_uid(self, uid, verb, name):
+        code = ("import errno, sys\n"
+                "try:\n"
+                "    if sys.argv[1] == 'read':\n"
+                "        print(len(open(sys.argv[2], 'rb').read()))\n"
+                "    else:\n"
+                "        file = open(sys.argv[2], 'wb'); print(file.write(b'data')); file.close()\n"
+                "except OSError as error:\n"
+                "    print(errno.errorcode[error.errno])\n")
+        done = subprocess.run([sys.executable, "-c", code, verb, self.at.path("b", name)], user=uid, group=uid,
+                              extra_groups=[], stdout=subprocess.PIPE, text=True, check=True, timeout=60)
+        return done.stdout.strip()
+
+    def test_a_wrong_uid_map_is_refused_before_anything_is_mounted(self):
+        self.at.unmount()
+        for text in ("1001\n", "1001 ann\n", f"-1 {arn('ann')}\n", f"1 {arn('ann')}\n1 {arn('bob')}\n"):
+            refused = self.at.mount("-o", f"uid-map={self.file('wrong', text)}", code=2)
+            self.assertIn("line", refused.stderr)
+        self.at.mount("-o", "uid-map=/nowhere", code=2)
+        self.at.mount()
+
+
+if __name__ == "__main__":
+    main()
