@@ -350,8 +350,8 @@ TEST_F(KmsRouterTest, AnArnThatIsNotHereIsAskedForThereAndEverythingElseStays) {
   const auto from_there = router.generate_data_key(arn, context, owner);
   ASSERT_TRUE(from_there.ok()) << from_there.error().message;
   EXPECT_EQ(asked(), 1U);
-  EXPECT_TRUE(router.usable(arn, owner).ok());
-  EXPECT_TRUE(router.usable(here, owner).ok());
+  EXPECT_TRUE(router.usable(arn, context, owner).ok());
+  EXPECT_TRUE(router.usable(here, context, owner).ok());
   EXPECT_TRUE(equal_constant_time(*router.decrypt(from_here->blob, context, owner), from_here->plaintext));
   EXPECT_EQ(asked(), 1U);
   EXPECT_TRUE(equal_constant_time(*router.decrypt(from_there->blob, context, owner), from_there->plaintext));
@@ -367,7 +367,7 @@ TEST_F(KmsRouterTest, ALocalKeyThatIsDeletedForEverTakesItsBlobsAlong) {  // KMS
   const auto made = router.generate_data_key(here, context, owner);
   const auto before_the_end = local->schedule_deletion(here, 7);
   ASSERT_TRUE(before_the_end.ok());
-  EXPECT_EQ(router.usable(here, owner).code(), Code::kKeyPendingDeletion);
+  EXPECT_EQ(router.usable(here, context, owner).code(), Code::kKeyPendingDeletion);
   clock.advance_ns(7 * kDayNs);
   ASSERT_TRUE(*local->delete_expired());
   EXPECT_EQ(router.decrypt(made->blob, context, owner).code(), Code::kKeyMissing);
