@@ -218,7 +218,12 @@ class Catalog final : public KmsRecords, public UserRecords {
   Result<std::vector<struct WrongLinks>> wrong_links();
   // --- catalog_access.cc ---
   Status put_access(const std::string& name, BytesView value);
-  Status put_key_access(const KmsKeyRecord& record);
+  struct AccessChange {
+    std::string name;
+    Bytes value;               // none: the value goes
+    std::uint32_t pages_max;   // of what it changes
+  };
+  Result<std::vector<AccessChange>> key_access_changes(const KmsKeyRecord& record);
   Status take_key_access(KmsKeyRecord& record);
   explicit Catalog(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;

@@ -112,11 +112,25 @@ Status Catalog::put_access(const std::string& name, BytesView value) {
   return set_blob(name, value);
 }
 
-Status Catalog::put_key_access(const KmsKeyRecord& record) {
+// What is as it was costs no room: on a full disk a key with a policy is disabled like any other.
+Result<std::vector<Catalog::AccessChange>> Catalog::key_access_changes(const KmsKeyRecord& record) {
+  constexpr std::size_t kTreePages = 8;  // the leaf, its neighbours and the splits above
   const auto& id = record.metadata.key_id;
-  const auto policy = named(kKeyPolicies, id), grants = named(kKeyGrants, id);
-  COFFER_TRY(record.policy.empty() ? remove_blob(policy) : put_access(policy, as_bytes(record.policy)));
-  return record.grants.empty() ? remove_blob(grants) : put_access(grants, encode_grants(record.grants));
+  const auto policy = as_bytes(record.policy);
+  std::vector<AccessChange> changes;
+  changes.push_back({named(kKeyPolicies, id), Bytes(policy.begin(), policy.end()), 0});
+  changes.push_back({named(kKeyGrants, id), record.grants.empty() ? Bytes() : encode_grants(record.grants), 0});
+  for (auto change = changes.begin(); change != changes.end();) {
+    COFFER_ASSIGN(const auto before, blob(change->name));
+    if (before.value_or(Bytes()) == change->value) {
+      change = changes.erase(change);
+    } else {
+      const auto bytes = change->value.size() + before.value_or(Bytes()).size();
+      change->pages_max = static_cast<std::uint32_t>(bytes / kPageSize + kTreePages);
+      ++change;
+    }
+  }
+  return changes;
 }
 
 Status Catalog::take_key_access(KmsKeyRecord& record) {

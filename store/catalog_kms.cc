@@ -4,10 +4,10 @@
 namespace coffer {
 namespace {
 
-// What saving a key can change: its row, 226 materials of 250 bytes and 50 tags of 400 characters, its policy and a
-// hundred grants, the leaves they are in, and the splits above them. Claimed before the first write: a disk that fills up at the commit would take the
-// whole transaction with it.
-constexpr std::uint32_t kSavePages = 128;
+// What saving a key can change, its policy and grants aside: its row, 226 materials of 250 bytes and 50 tags of 400
+// characters, the leaves they are in, and the splits above them. Claimed before the first write: a disk that fills up at
+// the commit would take the whole transaction with it.
+constexpr std::uint32_t kSavePages = 64;
 constexpr std::uint64_t kDeleted = 5;  // the state of a key that is there no more
 
 KeyState state_at(Query& row, int column) {
@@ -202,13 +202,16 @@ Result<std::map<std::string, std::uint64_t>> Catalog::load_call_counts() {
 
 Status Catalog::save_key(const KmsKeyRecord& record) {
   std::lock_guard lock(state_->mutex);
-  constexpr std::uint32_t kGrantPages = 2;  // eight pairs of 768 bytes, and its names
-  COFFER_TRY(state_->database->reserve(kSavePages + kGrantPages * static_cast<std::uint32_t>(record.grants.size())));
+  COFFER_ASSIGN(const auto access, key_access_changes(record));
+  std::uint32_t pages = kSavePages;
+  for (const auto& change : access) pages += change.pages_max;
+  COFFER_TRY(state_->database->reserve(pages));
   Savepoint savepoint(*this);
   COFFER_TRY(insert_key(state_->statements, record));
   COFFER_TRY(insert_materials(state_->statements, record));
   COFFER_TRY(insert_tags(state_->statements, record));
-  COFFER_TRY(put_key_access(record));
+  for (const auto& change : access)
+    COFFER_TRY(change.value.empty() ? remove_blob(change.name) : put_access(change.name, change.value));
   return savepoint.keep();
 }
 

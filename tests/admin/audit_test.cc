@@ -155,7 +155,10 @@ TEST_F(AuditTest, TheTrailIsReadInPages) {
 TEST(Audit, IsShownToTheRootAlone) {
   FakeCredentials credentials(Principal{*AccountId::parse("000000000000"), "arn:aws:iam::000000000000:user/ana"});
   AdminRoom room;
-  Server server(room.realm, {room.buckets, room.kms.controls(), room.mount, room.unlock, room.audit}, credentials,
+  Server server(room.realm,
+                {room.buckets, room.kms.controls(), room.mount, room.unlock, room.audit, room.access, room.access,
+                 room.users},
+                credentials,
                 room.clock, log_nowhere());
   for (const auto* target : {"Coffer.Audit", "Coffer.AuditVerify"}) {
     const auto request = room.signed_request(room.request("POST", "/", "{}", {{"X-Amz-Target", target}}), "coffer");

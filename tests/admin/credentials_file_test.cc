@@ -21,7 +21,7 @@ TEST(CredentialsFile, ReadsWhatItPrints) {
   ASSERT_TRUE(read.ok()) << read.error().message;
   ASSERT_NE(read->find(made->id), nullptr);
   EXPECT_TRUE(equal_constant_time(read->find(made->id)->secret.view(), made->secret.view()));
-  EXPECT_EQ(read->profile("coffer"), read->find(made->id));
+  EXPECT_EQ(read->profile("coffer"), read->find(made->id).get());
   EXPECT_EQ(as_text(read->profile("other")->secret.view()), "a+/=b");
   EXPECT_EQ(read->find("AKIAOTHER")->principal, kRoot);
 }

@@ -91,16 +91,16 @@ TEST(PolicyApi, AKeyHasOnePolicyNamedDefault) {  // KMS-45
     body.update(more);
     return room.kms_call("PutKeyPolicy", body.dump());
   };
-  EXPECT_EQ(put({}).status, 200);
+  EXPECT_EQ(put(json::object()).status, 200);
   EXPECT_EQ(room.kms.access.last_lock_out, KeyAccessControl::LockOut::kRefuse);
   EXPECT_EQ(put({{"PolicyName", "default"}, {"BypassPolicyLockoutSafetyCheck", true}}).status, 200);
   EXPECT_EQ(room.kms.access.last_lock_out, KeyAccessControl::LockOut::kAllow);
   EXPECT_EQ(body_of(put({{"PolicyName", "other"}}))["__type"], "NotFoundException");
   EXPECT_EQ(body_of(room.kms_call("GetKeyPolicy", R"({"KeyId":"k"})"))["Policy"], text);
   room.kms.access.fail = Error{Code::kInvalidArgument, "Missing required field Effect"};
-  EXPECT_EQ(body_of(put({}))["__type"], "MalformedPolicyDocumentException");
+  EXPECT_EQ(body_of(put(json::object()))["__type"], "MalformedPolicyDocumentException");
   room.kms.access.fail = Error{Code::kKeyDenied, "User: x"};
-  EXPECT_EQ(body_of(put({}))["__type"], "AccessDeniedException");  // KMS-26
+  EXPECT_EQ(body_of(put(json::object()))["__type"], "AccessDeniedException");  // KMS-26
 }
 
 TEST(PolicyApi, CreateKeyTakesAPolicyAndRefusesWhatIsNone) {

@@ -72,6 +72,11 @@ TEST_F(BucketKeysTest, ABucketKeyLivesForItsLifetimeAndNoLonger) {  // BK-02
 TEST_F(BucketKeysTest, BucketsKeysAndPrincipalsShareNothing) {  // BK-04, 05
   const std::string second = make_key();
   Principal colleague{realm.account, "arn:aws:iam::000000000000:user/colleague"};
+  constexpr auto kForBoth = R"({"Statement":{"Effect":"Allow","Principal":{"AWS":)"
+                           R"(["arn:aws:iam::000000000000:root","arn:aws:iam::000000000000:user/colleague"]},)"
+                           R"("Action":"kms:*","Resource":"*"}})";
+  const auto put = kms->put_key_policy(arn, kForBoth, LocalKms::LockOut::kRefuse, {owner});
+  ASSERT_TRUE(put.ok()) << put.error().message;
   ASSERT_TRUE(bucket_keys->generate_data_key(arn, bucket, owner).ok());
   ASSERT_TRUE(bucket_keys->generate_data_key(arn, other_bucket, owner).ok());
   ASSERT_TRUE(bucket_keys->generate_data_key(second, bucket, owner).ok());

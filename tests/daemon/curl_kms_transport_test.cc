@@ -71,11 +71,11 @@ std::string ok(const std::string& body) {
 
 class OneKey final : public Credentials {
  public:
-  explicit OneKey(AccessKey key) : key_(std::move(key)) {}
-  const AccessKey* find(std::string_view id) const override { return id == key_.id ? &key_ : nullptr; }
+  explicit OneKey(AccessKey key) : key_(std::make_shared<const AccessKey>(std::move(key))) {}
+  std::shared_ptr<const AccessKey> find(std::string_view id) const override { return id == key_->id ? key_ : nullptr; }
 
  private:
-  AccessKey key_;
+  std::shared_ptr<const AccessKey> key_;
 };
 
 TEST_F(CurlKmsTransportTest, ARequestIsSignedForTheKeysRegion) {
@@ -92,7 +92,8 @@ TEST_F(CurlKmsTransportTest, ARequestIsSignedForTheKeysRegion) {
   const OneKey key(
       {"AKIAEXAMPLE", SecretBytes(as_bytes(kSecret)), Principal::root_of(*AccountId::parse("000000000000"))});
   const auto verified = verify_signature(request, {"kms", "eu-north-7"}, key, SystemClock().wall_ns());
-  EXPECT_TRUE(std::holds_alternative<const AccessKey*>(verified)) << std::get<AuthFailure>(verified).answer.message;
+  EXPECT_TRUE(std::holds_alternative<std::shared_ptr<const AccessKey>>(verified))
+      << std::get<AuthFailure>(verified).answer.message;
 }
 
 TEST_F(CurlKmsTransportTest, ASessionTokenIsSentAndSigned) {

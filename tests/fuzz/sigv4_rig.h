@@ -16,7 +16,7 @@ inline bool fuzz_verified(const HttpRequest& request) {
   static const FakeCredentials credentials(Principal::root_of(*AccountId::parse("000000000000")));
   static const std::int64_t now = (*parse_amz_date("20130524T000000Z") + 30) * 1'000'000'000;
   const auto verified = verify_signature(request, {"s3", "us-east-1"}, credentials, now);
-  return std::holds_alternative<const AccessKey*>(verified);
+  return std::holds_alternative<std::shared_ptr<const AccessKey>>(verified);
 }
 
 inline std::string replaced(std::string text, const std::string& what, const std::string& by) {

@@ -75,10 +75,10 @@ class Policies(MountTest):
         shown = json.loads(self.at.cli("user", "create-key", "ann", "--json").stdout)
         self.assertEqual(shown["AccessKey"]["Status"], "Active")
         self.at.cli("user", "delete-key", "ann", shown["AccessKey"]["AccessKeyId"])
-        self.assertDenied(ann.get_encryption(self.make("b")))
+        self.assertDenied(ann.get_encryption(self.make("bucket")))
         self.at.cli("user", "delete", "ann")
         self.assertEqual(self.at.cli("user", "list").stdout, "")
-        self.assertEqual(ann.get_encryption("b").code, "InvalidAccessKeyId")
+        self.assertEqual(ann.get_encryption("bucket").code, "InvalidAccessKeyId")
         self.at.cli("user", "delete", "ann", code=5)
 
     def make(self, bucket):
@@ -88,15 +88,15 @@ class Policies(MountTest):
     def test_users_keys_and_policies_outlive_a_restart(self):
         ann = self.user("ann")
         self.user_policy("ann", allow("s3:GetEncryptionConfiguration"))
-        self.make("b")
-        self.bucket_policy("b", deny("s3:DeleteBucket", "arn:aws:s3:::b", Principal="*"))
+        self.make("bucket")
+        self.bucket_policy("bucket", deny("s3:DeleteBucket", "arn:aws:s3:::bucket", Principal="*"))
         key = self.at.create_key()
         self.key_policy(key, OWNERS_KEY, deny("kms:Encrypt", Principal=to(arn("ann"))))
         self.at.remount()
-        self.assertEqual(ann.get_encryption("b").status, 200)
-        self.assertDenied(self.at.wire().request("DELETE", "/b"), "s3:DeleteBucket")
+        self.assertEqual(ann.get_encryption("bucket").status, 200)
+        self.assertDenied(self.at.wire().request("DELETE", "/bucket"), "s3:DeleteBucket")
         self.assertIn("kms:Encrypt", self.at.cli("kms", "get-key-policy", key).stdout)
-        self.at.cli("policy", "delete", "--bucket", "b")
+        self.at.cli("policy", "delete", "--bucket", "bucket")
 
     def test_no_user_may_make_users_unless_a_policy_says_so(self):
         ann = self.user("ann")
@@ -107,34 +107,34 @@ class Policies(MountTest):
 
     # --- buckets ---
     def test_the_owner_may_and_a_user_needs_a_policy(self):  # SEED-30, SEED-31
-        self.make("b")
+        self.make("bucket")
         body = rule_xml("AES256")
-        self.assertEqual(self.at.wire().put_encryption("b", body).status, 200)
+        self.assertEqual(self.at.wire().put_encryption("bucket", body).status, 200)
         ann = self.user("ann")
-        self.assertDenied(ann.put_encryption("b", body), PUT_ENCRYPTION)
-        self.user_policy("ann", allow(PUT_ENCRYPTION, "arn:aws:s3:::b"))
-        self.assertEqual(ann.put_encryption("b", body).status, 200)
-        self.assertEqual(ann.request("DELETE", "/b", {"encryption": ""}).status, 204)
-        self.assertDenied(ann.get_encryption("b"), "s3:GetEncryptionConfiguration")
-        self.make("c")
-        self.assertDenied(ann.put_encryption("c", body), PUT_ENCRYPTION)
-        self.bucket_policy("b", deny("s3:*", "arn:aws:s3:::b", Principal=to(arn("ann"))))
-        self.assertDenied(ann.put_encryption("b", body), "explicit deny")
+        self.assertDenied(ann.put_encryption("bucket", body), PUT_ENCRYPTION)
+        self.user_policy("ann", allow(PUT_ENCRYPTION, "arn:aws:s3:::bucket"))
+        self.assertEqual(ann.put_encryption("bucket", body).status, 200)
+        self.assertEqual(ann.request("DELETE", "/bucket", {"encryption": ""}).status, 204)
+        self.assertDenied(ann.get_encryption("bucket"), "s3:GetEncryptionConfiguration")
+        self.make("second")
+        self.assertDenied(ann.put_encryption("second", body), PUT_ENCRYPTION)
+        self.bucket_policy("bucket", deny("s3:*", "arn:aws:s3:::bucket", Principal=to(arn("ann"))))
+        self.assertDenied(ann.put_encryption("bucket", body), "explicit deny")
 
     def test_another_account_needs_both(self):  # SEED-32
-        self.make("b")
+        self.make("bucket")
         body = rule_xml("AES256")
         eve = self.user("eve", OTHER)
-        grant = allow(PUT_ENCRYPTION, "arn:aws:s3:::b", Principal=to(arn("eve", OTHER)))
-        self.assertDenied(eve.put_encryption("b", body))
-        self.bucket_policy("b", grant)
-        self.assertDenied(eve.put_encryption("b", body))
+        grant = allow(PUT_ENCRYPTION, "arn:aws:s3:::bucket", Principal=to(arn("eve", OTHER)))
+        self.assertDenied(eve.put_encryption("bucket", body))
+        self.bucket_policy("bucket", grant)
+        self.assertDenied(eve.put_encryption("bucket", body))
         self.user_policy("eve", allow("s3:*"), account=OTHER)
-        self.assertEqual(eve.put_encryption("b", body).status, 200)
-        self.at.cli("policy", "delete", "--bucket", "b")
-        self.assertDenied(eve.put_encryption("b", body))
+        self.assertEqual(eve.put_encryption("bucket", body).status, 200)
+        self.at.cli("policy", "delete", "--bucket", "bucket")
+        self.assertDenied(eve.put_encryption("bucket", body))
         root = self.user("root", OTHER)
-        self.assertDenied(root.put_encryption("b", body))
+        self.assertDenied(root.put_encryption("bucket", body))
 
     def test_a_directory_bucket_heeds_identity_policies_of_its_own_account_alone(self):  # SEED-34..36
         name = "dir--usw2-az1--x-s3"
@@ -156,27 +156,27 @@ class Policies(MountTest):
         self.assertDenied(put(eve))
 
     def test_a_bucket_policy_is_read_strictly_and_never_locks_the_owner_out(self):
-        self.make("b")
+        self.make("bucket")
         wire = self.at.wire()
-        missing = wire.request("GET", "/b", {"policy": ""})
+        missing = wire.request("GET", "/bucket", {"policy": ""})
         self.assertEqual((missing.status, missing.code), (404, "NoSuchBucketPolicy"))
-        for text in ("{", "{}", policy(allow("s3:*", "arn:aws:s3:::c", Principal="*")),
-                     policy(allow("s3:*", "arn:aws:s3:::b", Principal="*", Condition={"StringIs": {"s3:prefix": "a"}}))):
-            refused = wire.request("PUT", "/b", {"policy": ""}, text.encode())
+        for text in ("{", "{}", policy(allow("s3:*", "arn:aws:s3:::second", Principal="*")),
+                     policy(allow("s3:*", "arn:aws:s3:::bucket", Principal="*", Condition={"StringIs": {"s3:prefix": "a"}}))):
+            refused = wire.request("PUT", "/bucket", {"policy": ""}, text.encode())
             self.assertEqual((refused.status, refused.code), (400, "MalformedPolicy"), text)
-        text = policy(deny("s3:*", "arn:aws:s3:::b", Principal="*"))
-        self.assertEqual(wire.request("PUT", "/b", {"policy": ""}, text.encode()).status, 204)
-        self.assertEqual(wire.request("GET", "/b", {"policy": ""}).body.decode(), text)
-        self.assertDenied(wire.get_encryption("b"))
-        self.assertEqual(wire.request("DELETE", "/b", {"policy": ""}).status, 204)
-        self.assertEqual(wire.get_encryption("b").status, 200)
+        text = policy(deny("s3:*", "arn:aws:s3:::bucket", Principal="*"))
+        self.assertEqual(wire.request("PUT", "/bucket", {"policy": ""}, text.encode()).status, 204)
+        self.assertEqual(wire.request("GET", "/bucket", {"policy": ""}).body.decode(), text)
+        self.assertDenied(wire.get_encryption("bucket"))
+        self.assertEqual(wire.request("DELETE", "/bucket", {"policy": ""}).status, 204)
+        self.assertEqual(wire.get_encryption("bucket").status, 200)
 
     def test_a_new_bucket_has_no_policy_of_one_before_it(self):
-        self.make("b")
-        self.bucket_policy("b", deny("s3:Get*", "arn:aws:s3:::b", Principal="*"))
-        os.rmdir(self.at.path("b"))
-        self.make("b")
-        self.assertEqual(self.at.wire().get_encryption("b").status, 200)
+        self.make("bucket")
+        self.bucket_policy("bucket", deny("s3:Get*", "arn:aws:s3:::bucket", Principal="*"))
+        os.rmdir(self.at.path("bucket"))
+        self.make("bucket")
+        self.assertEqual(self.at.wire().get_encryption("bucket").status, 200)
 
     # --- keys ---
     def test_a_key_has_its_default_policy_and_takes_another_that_keeps_its_maker_in(self):  # KMS-26, KMS-44, KMS-45
@@ -233,56 +233,56 @@ class Policies(MountTest):
         key = self.at.create_key()
         self.user("ann")
         self.user_policy("ann", allow("kms:*"))
-        self.at.bucket("b", "aws:kms", key)
+        self.at.bucket("bucket", "aws:kms", key)
         self.at.bucket("plain")
         data = content("policy", 100_000)
-        write_file(self.at.path("b", "f"), data)
+        write_file(self.at.path("bucket", "f"), data)
         write_file(self.at.path("plain", "f"), data)
         as_ann = ("-o", f"principal={arn('ann')}")
         self.at.remount(*as_ann)
-        self.assertEqual(read_file(self.at.path("b", "f")), data)
-        with open(self.at.path("b", "f"), "rb") as held:
+        self.assertEqual(read_file(self.at.path("bucket", "f")), data)
+        with open(self.at.path("bucket", "f"), "rb") as held:
             self.assertEqual(held.read(10), data[:10])
             self.key_policy(key, OWNERS_KEY, deny("kms:Decrypt", Principal=to(arn("ann"))))
-            self.assertErrno(errno.EACCES, read_file, self.at.path("b", "f"))
+            self.assertErrno(errno.EACCES, read_file, self.at.path("bucket", "f"))
             held.seek(0)
             self.assertErrno(errno.EACCES, held.read)
-        self.assertErrno(errno.EACCES, write_file, self.at.path("b", "new"), b"x")
-        self.assertEqual(os.stat(self.at.path("b", "f")).st_size, len(data))
+        self.assertErrno(errno.EACCES, write_file, self.at.path("bucket", "new"), b"x")
+        self.assertEqual(os.stat(self.at.path("bucket", "f")).st_size, len(data))
         self.assertEqual(read_file(self.at.path("plain", "f")), data)
         self.at.remount()
-        self.assertEqual(read_file(self.at.path("b", "f")), data)
+        self.assertEqual(read_file(self.at.path("bucket", "f")), data)
         self.key_policy(key, OWNERS_KEY)
         self.at.remount(*as_ann)
-        self.assertEqual(read_file(self.at.path("b", "f")), data)
+        self.assertEqual(read_file(self.at.path("bucket", "f")), data)
         self.user_policy("ann", deny("kms:*"))
-        self.assertErrno(errno.EACCES, read_file, self.at.path("b", "f"))
+        self.assertErrno(errno.EACCES, read_file, self.at.path("bucket", "f"))
         self.at.remount()
 
     def test_a_grant_bound_to_an_object_ends_where_bucket_keys_begin(self):  # KMS-43
         key = self.at.create_key()
         self.user("ann")
-        self.at.bucket("b", "aws:kms", key)
-        context = {"EncryptionContextEquals": {"aws:s3:arn": "arn:aws:s3:::b/f"}}
+        self.at.bucket("bucket", "aws:kms", key)
+        context = {"EncryptionContextEquals": {"aws:s3:arn": "arn:aws:s3:::bucket/f"}}
         self.at.wire().kms("CreateGrant", KeyId=key, GranteePrincipal=arn("ann"), Constraints=context,
                            Operations=["GenerateDataKey", "Decrypt"])
         self.at.remount("-o", f"principal={arn('ann')}")
-        write_file(self.at.path("b", "f"), b"mine")
-        self.assertErrno(errno.EACCES, write_file, self.at.path("b", "g"), b"not mine")
-        os.unlink(self.at.path("b", "f"))
-        self.at.put_rule("b", "aws:kms", key, bucket_key=True)
-        self.assertErrno(errno.EACCES, write_file, self.at.path("b", "f"), b"by the bucket's context")
+        write_file(self.at.path("bucket", "f"), b"mine")
+        self.assertErrno(errno.EACCES, write_file, self.at.path("bucket", "g"), b"not mine")
+        os.unlink(self.at.path("bucket", "f"))
+        self.at.put_rule("bucket", "aws:kms", key, bucket_key=True)
+        self.assertErrno(errno.EACCES, write_file, self.at.path("bucket", "f"), b"by the bucket's context")
         self.at.remount()
 
     def test_making_an_object_needs_decrypt_too(self):  # BK-14
         key = self.at.create_key()
         self.user("ann")
         self.user_policy("ann", allow("kms:GenerateDataKey"))
-        self.at.bucket("b", "aws:kms", key, bucket_key=True)
+        self.at.bucket("bucket", "aws:kms", key, bucket_key=True)
         self.at.remount("-o", f"principal={arn('ann')}")
-        self.assertErrno(errno.EACCES, write_file, self.at.path("b", "f"), b"x")
+        self.assertErrno(errno.EACCES, write_file, self.at.path("bucket", "f"), b"x")
         self.user_policy("ann", allow(["kms:GenerateDataKey", "kms:Decrypt"]))
-        write_file(self.at.path("b", "f"), b"x")
+        write_file(self.at.path("bucket", "f"), b"x")
         self.at.remount()
 
     def test_each_user_of_the_machine_has_its_own_keys(self):
@@ -290,11 +290,11 @@ class Policies(MountTest):
         self.user("ann")
         self.user("bob")
         self.user_policy("ann", allow("kms:*"))
-        bucket = self.at.bucket("b", "aws:kms", key)
+        bucket = self.at.bucket("bucket", "aws:kms", key)
         os.chmod(bucket, 0o777)
         data = content("uids", 50_000)
-        write_file(self.at.path("b", "f"), data)
-        os.chmod(self.at.path("b", "f"), 0o666)
+        write_file(self.at.path("bucket", "f"), data)
+        os.chmod(self.at.path("bucket", "f"), 0o666)
         os.chmod(self.at.folder, 0o755)
         uids = self.file("uids", f"1001 {arn('ann')}  # reads\n1002 {arn('bob')}\n")
         self.at.remount("-o", f"allow_other,uid-map={uids}")
@@ -302,7 +302,7 @@ class Policies(MountTest):
         self.assertEqual(self.as_uid(1002, "read", "f"), "EACCES")
         self.assertEqual(self.as_uid(1001, "write", "of-ann"), "4")
         self.assertEqual(self.as_uid(1002, "write", "of-bob"), "EACCES")
-        self.assertEqual(read_file(self.at.path("b", "f")), data)
+        self.assertEqual(read_file(self.at.path("bucket", "f")), data)
         self.user_policy("bob", allow("kms:*"))
         self.assertEqual(self.as_uid(1002, "read", "f"), f"{len(data)}")
         self.user_policy("bob", deny("kms:*"))
@@ -318,7 +318,7 @@ class Policies(MountTest):
                 "        file = open(sys.argv[2], 'wb'); print(file.write(b'data')); file.close()\n"
                 "except OSError as error:\n"
                 "    print(errno.errorcode[error.errno])\n")
-        done = subprocess.run([sys.executable, "-c", code, verb, self.at.path("b", name)], user=uid, group=uid,
+        done = subprocess.run([sys.executable, "-c", code, verb, self.at.path("bucket", name)], user=uid, group=uid,
                               extra_groups=[], stdout=subprocess.PIPE, text=True, check=True, timeout=60)
         return done.stdout.strip()
 
