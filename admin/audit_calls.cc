@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "admin/json_rpc.h"
 #include "admin/s3_xml.h"
@@ -96,9 +97,26 @@ constexpr std::array kToldOfKms = {Told{"KeyId"},
                                    Told{"Limit"},
                                    Told{"Marker"}};
 
+constexpr std::array kToldOfIam = {Told{"UserName"},       Told{"Account"},     Told{"PolicyName"},
+                                   Told{"PolicyDocument"}, Told{"AccessKeyId"}, Told{"Status"}};
+
 // Answers that hold no secret, and say what came of the call.
-constexpr std::array kAnswersTold = {"CreateKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "CreateGrant",
-                                     "RotateKeyOnDemand"};
+constexpr std::array kAnswersTold = {"CreateKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "RotateKeyOnDemand"};
+
+ordered_json told_of(const json& request, std::span<const Told> members) {
+  auto parameters = ordered_json::object();
+  for (const Told& told : members) {
+    const auto found = request.find(told.name);
+    if (found == request.end()) continue;
+    auto& out = parameters[lower_first(std::string(told.name))];
+    switch (told.form) {
+      case Form::kPlain: out = shown(*found); break;
+      case Form::kDeep: out = shown_deep(*found); break;
+      case Form::kContext: out = context_in(*found); break;
+    }
+  }
+  return parameters.empty() ? ordered_json(nullptr) : parameters;
+}
 
 // A text member of a JSON document as print_json writes it, without reading what else is in there: it may be a secret.
 std::string text_in(std::string_view body, std::string_view name) {
@@ -130,18 +148,7 @@ void tell_kms_request(AuditCall& call, std::string_view operation, std::string_v
   const auto parsed = parse_json_object(body);
   const auto* request = std::get_if<json>(&parsed);
   if (request == nullptr) return;
-  auto parameters = ordered_json::object();
-  for (const Told& told : kToldOfKms) {
-    const auto found = request->find(told.name);
-    if (found == request->end()) continue;
-    auto& out = parameters[lower_first(std::string(told.name))];
-    switch (told.form) {
-      case Form::kPlain: out = shown(*found); break;
-      case Form::kDeep: out = shown_deep(*found); break;
-      case Form::kContext: out = context_in(*found); break;
-    }
-  }
-  if (!parameters.empty()) call.parameters = std::move(parameters);
+  call.parameters = told_of(*request, kToldOfKms);
   for (const auto* name : {"KeyId", "SourceKeyId", "DestinationKeyId", "TargetKeyId"}) {
     const auto found = request->find(name);
     if (found != request->end() && found->is_string()) add_resource(call, found->get_ref<const std::string&>());
@@ -153,6 +160,13 @@ void tell_kms_answer(AuditCall& call, std::string_view operation, std::string_vi
   if (std::find(kAnswersTold.begin(), kAnswersTold.end(), operation) == kAnswersTold.end()) return;
   const auto answer = json::parse(body, nullptr, /*allow_exceptions=*/false);
   if (answer.is_object()) call.response = shown_deep(answer);
+}
+
+void tell_iam_request(AuditCall& call, std::string_view operation, std::string_view body) {
+  call.source = kAuditIam;
+  call.name = operation;
+  const auto parsed = parse_json_object(body);
+  if (const auto* request = std::get_if<json>(&parsed)) call.parameters = told_of(*request, kToldOfIam);
 }
 
 void tell_s3_request(AuditCall& call, const S3Target& target, const HttpRequest& request, const Realm& realm) {

@@ -12,6 +12,8 @@ namespace coffer {
 // Of KMS: operation is what follows TrentService. in the target.
 void tell_kms_request(AuditCall& call, std::string_view operation, std::string_view body);
 void tell_kms_answer(AuditCall& call, std::string_view operation, std::string_view body);
+// Of users, their keys and policies. Answers are not told: one of them holds a secret key.
+void tell_iam_request(AuditCall& call, std::string_view operation, std::string_view body);
 // Of S3: the bucket, the Host, the sub-resource, and a default encryption as JSON.
 void tell_s3_request(AuditCall& call, const S3Target& target, const HttpRequest& request, const Realm& realm);
 // Of coffer's own operations. False for those that leave no record: they change nothing, and reading the trail would

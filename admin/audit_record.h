@@ -12,6 +12,7 @@ namespace coffer {
 
 inline constexpr std::string_view kAuditS3 = "s3.amazonaws.com";
 inline constexpr std::string_view kAuditKms = "kms.amazonaws.com";
+inline constexpr std::string_view kAuditIam = "iam.amazonaws.com";
 inline constexpr std::string_view kAuditCoffer = "coffer";          // what AWS has no word for
 inline constexpr std::string_view kAuditInternal = "AWS Internal";  // who calls the KMS for S3
 

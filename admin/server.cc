@@ -270,11 +270,17 @@ void Server::audit(const HttpRequest& request, const Outcome& outcome) {
     const bool ours = target->starts_with(kCofferPrefix);
     const auto prefix = ours ? kCofferPrefix : kKmsPrefix;
     auto operation = target->starts_with(prefix) ? target->substr(prefix.size()) : std::string_view();
-    if (!(ours ? CofferApi::knows(operation) : KmsApi::knows(operation))) operation = kUnknownOperation;
-    const bool changes = ours ? tell_coffer_request(call, operation, request.body) : true;
-    if (!changes && outcome.error_code.empty()) return;
-    if (!ours) tell_kms_request(call, operation, request.body);
-    if (!ours && outcome.error_code.empty()) tell_kms_answer(call, operation, outcome.response.body);
+    const bool iam = ours && IamApi::knows(operation);
+    if (!iam && !(ours ? CofferApi::knows(operation) : KmsApi::knows(operation))) operation = kUnknownOperation;
+    if (iam) {
+      tell_iam_request(call, operation, request.body);
+    } else if (ours) {
+      const bool changes = tell_coffer_request(call, operation, request.body);
+      if (!changes && outcome.error_code.empty()) return;
+    } else {
+      tell_kms_request(call, operation, request.body);
+      if (outcome.error_code.empty()) tell_kms_answer(call, operation, outcome.response.body);
+    }
   } else {
     const auto target_read = parse_s3_target(request);
     const auto* s3_target = std::get_if<S3Target>(&target_read);

@@ -78,6 +78,19 @@ TEST_F(AuditTest, NoMemberThatMayHoldASecretIsTold) {  // AUD-03
   EXPECT_EQ(last()["resources"][0]["ARN"], arn);
 }
 
+TEST_F(AuditTest, CallsOnUsersAreRecordedWithoutTheirSecretKeys) {
+  room.coffer_call("CreateUser", R"({"UserName":"ann"})");
+  EXPECT_EQ(last()["eventSource"], "iam.amazonaws.com");
+  EXPECT_EQ(last()["eventName"], "CreateUser");
+  EXPECT_EQ(last()["requestParameters"], json({{"userName", "ann"}}));
+  const auto made = room.coffer_call("CreateAccessKey", R"({"UserName":"ann"})");
+  const std::string secret = json::parse(made.body)["AccessKey"]["SecretAccessKey"];
+  EXPECT_EQ(last()["eventName"], "CreateAccessKey");
+  EXPECT_EQ(room.audit.records.back().find(secret), std::string::npos);
+  room.coffer_call("DeleteUser", R"({"UserName":"nobody"})");
+  EXPECT_FALSE(last()["errorCode"].get<std::string>().empty());
+}
+
 TEST_F(AuditTest, AWrongSignatureIsRecordedAsNobodys) {  // AUD-04
   auto request = room.signed_request(room.request("GET", "/docs?encryption"));
   request.target = "/docs?encryption=";
