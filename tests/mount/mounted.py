@@ -59,7 +59,7 @@ def wait_for(true, what, seconds=20.0):
         time.sleep(0.005)
 
 
-def run(arguments, code=0, timeout=180, env=None, **rest):
+def run(arguments, code=0, timeout=1800 if LONG else 180, env=None, **rest):
     """Runs a program to its end and demands its exit code; None takes any. Text in, text out."""
     rest.setdefault("stdin", subprocess.DEVNULL if "input" not in rest else None)
     if rest["stdin"] is None:
@@ -451,7 +451,7 @@ class SharedMountTest(MountTest):
         self.folder = self.at.bucket(self.name)
 
     def tearDown(self):
-        run(["rm", "-rf", self.folder], timeout=3600 if LONG else 180)
+        run(["rm", "-rf", self.folder])
         self.assertFalse(os.path.exists(self.folder))
 
     def path(self, *parts):
