@@ -5,14 +5,13 @@
 #include <cassert>
 
 #include "crypto/gcm.h"
-#include "crypto/seal_run.h"
 
 namespace coffer {
 namespace {
 
 static_assert(sizeof(std::array<GcmNonce, 2>) == 2 * kNonceSize);  // a run's nonces are filled at once
 
-class SingleAead final : public Aead, public RunSealer {
+class SingleAead final : public Aead {
  public:
   explicit SingleAead(std::unique_ptr<Gcm> gcm) : gcm_(std::move(gcm)) {}
 
@@ -62,9 +61,8 @@ class SingleAead final : public Aead, public RunSealer {
 
 std::unique_ptr<Aead> make_aead(std::unique_ptr<Gcm> gcm) { return std::make_unique<SingleAead>(std::move(gcm)); }
 
-Status seal_run(const Aead& aead, std::span<const SealJob> run) {
-  if (const auto* sealer = dynamic_cast<const RunSealer*>(&aead)) return sealer->seal_run(run);
-  for (const SealJob& job : run) COFFER_TRY(aead.seal(job.aad, job.plain, job.cipher, job.seal));
+Status Aead::seal_run(std::span<const SealJob> run) const {
+  for (const SealJob& job : run) COFFER_TRY(seal(job.aad, job.plain, job.cipher, job.seal));
   return {};
 }
 

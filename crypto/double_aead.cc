@@ -3,7 +3,6 @@
 #include <cassert>
 
 #include "crypto/gcm.h"
-#include "crypto/seal_run.h"
 
 namespace coffer {
 namespace {
@@ -21,7 +20,7 @@ Bytes outer_aad(BytesView aad, BytesView inner_seal) {
   return bytes;
 }
 
-class DoubleAead final : public Aead, public RunSealer {
+class DoubleAead final : public Aead {
  public:
   DoubleAead(std::unique_ptr<Aead> inner, std::unique_ptr<Aead> outer, Sealing sealing)
       : inner_(std::move(inner)), outer_(std::move(outer)), sealing_(sealing) {}
@@ -48,12 +47,12 @@ class DoubleAead final : public Aead, public RunSealer {
         layer[i] = step[i];
         layer[i].seal = step[i].seal.first(inner_->seal_size());
       }
-      COFFER_TRY(coffer::seal_run(*inner_, layer));
+      COFFER_TRY(inner_->seal_run(layer));
       for (std::size_t i = 0; i < step.size(); ++i) {
         aads[i] = outer_aad(step[i].aad, layer[i].seal);
         layer[i] = {aads[i], step[i].cipher, step[i].cipher, step[i].seal.subspan(layer[i].seal.size())};
       }
-      COFFER_TRY(coffer::seal_run(*outer_, layer));
+      COFFER_TRY(outer_->seal_run(layer));
       run = run.subspan(step.size());
     }
     return {};

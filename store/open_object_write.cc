@@ -2,7 +2,6 @@
 #include <cassert>
 #include <cstring>
 
-#include "crypto/seal_run.h"
 #include "store/open_object.h"
 
 // Changing content: chunks become dirty, or are sealed straight into free slots.
@@ -378,7 +377,7 @@ Status OpenObject::put_run(std::span<Outgoing> run) {
     filled += entry.length;
     ++count;
   }
-  COFFER_TRY(seal_run(*kept.aead, std::span(jobs).first(count)));
+  COFFER_TRY(kept.aead->seal_run(std::span(jobs).first(count)));
   COFFER_ASSIGN(const auto file, data_file());
   parts_.files.wrote(file_);
   const auto at = slot_offset(row_of(run[0].chunk), run[0].slot, chunk_size());

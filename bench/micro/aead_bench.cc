@@ -8,7 +8,6 @@
 
 #include "base/limits.h"
 #include "crypto/gcm.h"
-#include "crypto/seal_run.h"
 
 #ifdef COFFER_IPSEC_MB
 #include <intel-ipsec-mb.h>
@@ -51,7 +50,7 @@ void seal_all(benchmark::State& state, const Aead& aead) {
                    MutableBytes(cipher).subspan(i * kChunkSize, kChunkSize),
                    MutableBytes(tags).subspan(i * aead.seal_size(), aead.seal_size())});
   for (auto _ : state) {
-    if (!seal_run(aead, run)) state.SkipWithError("sealing failed");
+    if (!aead.seal_run(run)) state.SkipWithError("sealing failed");
     benchmark::DoNotOptimize(cipher.data());
   }
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(plain.size()));

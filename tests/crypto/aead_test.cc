@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "crypto/gcm.h"
-#include "crypto/seal_run.h"
 
 namespace coffer {
 namespace {
@@ -136,7 +135,7 @@ TEST_P(AeadTest, ARunIsSealedChunkByChunkEachWithItsOwnNonce) {
     }
     std::vector<SealJob> run;
     for (std::size_t i = 0; i < count; ++i) run.push_back({aads[i], plains[i], ciphers[i], seals[i]});
-    ASSERT_TRUE(seal_run(*aead, run).ok());
+    ASSERT_TRUE(aead->seal_run(run).ok());
     for (std::size_t i = 0; i < count; ++i) {
       Bytes opened(plains[i].size());
       ASSERT_TRUE(aead->open(aads[i], ciphers[i], seals[i], opened).ok());

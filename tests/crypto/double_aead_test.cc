@@ -1,7 +1,6 @@
 #include <gtest/gtest.h>
 
 #include "crypto/gcm.h"
-#include "crypto/seal_run.h"
 
 namespace coffer {
 namespace {
@@ -74,7 +73,7 @@ TEST_F(DoubleAeadTest, ARunIsSealedUnderBothLayersAndOpensChunkByChunk) {
   }
   std::vector<SealJob> run;
   for (std::size_t i = 0; i < kCount; ++i) run.push_back({aad, plains[i], ciphers[i], seals[i]});
-  ASSERT_TRUE(seal_run(*dsse, run).ok());
+  ASSERT_TRUE(dsse->seal_run(run).ok());
   for (std::size_t i = 0; i < kCount; ++i) {
     Bytes opened(plains[i].size());
     ASSERT_TRUE(dsse->open(aad, ciphers[i], seals[i], opened).ok());
@@ -87,7 +86,7 @@ TEST_F(DoubleAeadTest, ARunIsSealedUnderBothLayersAndOpensChunkByChunk) {
 TEST_F(DoubleAeadTest, WhereOneLibraryWouldSealBothLayersARunIsRefused) {
   const auto refusing = make_double_aead(by(*openssl_gcm(), inner_key), by(*openssl_gcm(), outer_key), Sealing::kRefused);
   const SealJob job{aad, plain, cipher, seal};
-  EXPECT_EQ(seal_run(*refusing, {&job, 1}).code(), Code::kUnsupported);
+  EXPECT_EQ(refusing->seal_run({&job, 1}).code(), Code::kUnsupported);
 }
 
 // The outer layer removed with its own key: what is left is ciphertext that opens under the inner key alone.
