@@ -76,11 +76,10 @@ PolicyContext context_of(const KmsKeyRecord& record, const KeyCall& call, const 
   return context;
 }
 
-// A customer's key whose policy nobody touched, asked by the root of its own account: what every mount does unless it is
-// told otherwise, at each open.
+// A key whose policy nobody touched, asked by the root of its own account, to whom both default policies allow all: what
+// every mount does unless it is told otherwise, at each open and each read that the kernel does not answer.
 bool is_plain(const KmsKeyRecord& record, const Principal& caller) {
-  return record.policy.empty() && record.metadata.manager == KeyManager::kCustomer &&
-         caller.account == record.metadata.account && is_account_root(caller);
+  return record.policy.empty() && caller.account == record.metadata.account && is_account_root(caller);
 }
 
 Status to_status(Verdict verdict, const PolicyRequest& request) {
@@ -206,10 +205,10 @@ Status check_account_access(std::string_view action, const std::string& resource
 
 Status check_may_grant(const KmsKeyRecord& record, const NewGrant& grant, const KeyCall& call, const Principal& caller,
                        const Identities* identities, const Region& region, std::int64_t now_ns) {
+  if (is_plain(record, caller)) return {};
   const bool covered = std::any_of(record.grants.begin(), record.grants.end(), [&](const KeyGrant& held) {
     return is_grantee(held.terms, caller) && has_operation(held.terms, "CreateGrant") && covers(held.terms, grant);
   });
-  if (is_plain(record, caller)) return {};
   return decide(record, call, caller, identities, region, now_ns, covered);
 }
 
