@@ -100,6 +100,8 @@ constexpr std::array kToldOfKms = {Told{"KeyId"},
 constexpr std::array kToldOfIam = {Told{"UserName"},       Told{"Account"},     Told{"PolicyName"},
                                    Told{"PolicyDocument"}, Told{"AccessKeyId"}, Told{"Status"}};
 
+constexpr std::array kToldOfCoffer = {Told{"bucket"}, Told{"prefix"}, Told{"data"}, Told{"rate"}, Told{"restart"}};
+
 // Answers that hold no secret, and say what came of the call.
 constexpr std::array kAnswersTold = {"CreateKey", "ScheduleKeyDeletion", "CancelKeyDeletion", "RotateKeyOnDemand"};
 
@@ -196,12 +198,7 @@ bool tell_coffer_request(AuditCall& call, std::string_view operation, std::strin
   const auto parsed = parse_json_object(body);
   const auto* request = std::get_if<json>(&parsed);
   if (request == nullptr) return true;
-  auto parameters = ordered_json::object();
-  for (const auto* name : {"bucket", "prefix", "data", "rate", "restart"}) {
-    const auto found = request->find(name);
-    if (found != request->end()) parameters[name] = shown(*found);
-  }
-  if (!parameters.empty()) call.parameters = std::move(parameters);
+  call.parameters = told_of(*request, kToldOfCoffer);
   return true;
 }
 

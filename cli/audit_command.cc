@@ -48,12 +48,8 @@ class OfflineTrail final : public Trail {
     COFFER_ASSIGN(out->opened_, std::move(opened));
     OpenedStore& store = *out->opened_;
     std::unique_lock lock(store.catalog->mutex());
-    COFFER_ASSIGN(const auto stored, store.catalog->blob("audit_end"));
+    COFFER_ASSIGN(const AuditEnd known, AuditEnd::load(*store.catalog));
     lock.unlock();
-    AuditEnd known;
-    if (stored) {
-      COFFER_ASSIGN(known, AuditEnd::decode(*stored));
-    }
     COFFER_ASSIGN(out->found_, find_audit_end(store.folder->disk(), *store.keys, *store.suite, known));
     return std::unique_ptr<Trail>(std::move(out));
   }

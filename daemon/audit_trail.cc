@@ -7,23 +7,14 @@
 #include "base/limits.h"
 
 namespace coffer {
-namespace {
-
-constexpr std::string_view kEndInCatalog = "audit_end";  // docs/FORMAT.md section 12
-
-}  // namespace
 
 Result<std::unique_ptr<AuditTrail>> AuditTrail::open(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
                                                      Catalog& catalog, const Clock& clock, Log log,
                                                      std::uint64_t files_kept) {
   std::unique_lock lock(catalog.mutex());
   COFFER_ASSIGN(Realm realm, catalog.realm());
-  COFFER_ASSIGN(const auto stored, catalog.blob(kEndInCatalog));
+  COFFER_ASSIGN(const AuditEnd known, AuditEnd::load(catalog));
   lock.unlock();
-  AuditEnd known;
-  if (stored) {
-    COFFER_ASSIGN(known, AuditEnd::decode(*stored));
-  }
   std::unique_ptr<AuditTrail> out(new AuditTrail(catalog, std::move(realm), clock, log));
   COFFER_ASSIGN(out->trail_, AuditLog::open(disk, keys, suite, clock, known,
                                             {.file_bytes = kAuditFileBytesMax, .files = files_kept}));
@@ -134,7 +125,7 @@ Status AuditTrail::before_commit() {
   const std::lock_guard lock(catalog_.mutex());
   const std::lock_guard own(mutex_);
   if (committed_ == synced_) return {};
-  const Status kept = catalog_.set_blob(kEndInCatalog, synced_.encode());
+  const Status kept = synced_.save(catalog_);
   if (kept.ok()) committed_ = synced_;
   return kept.ok() || kept.code() == Code::kNoSpace ? Status() : kept;
 }

@@ -9,6 +9,7 @@ namespace coffer {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
+constexpr std::string_view kEndInCatalog = "audit_end";
 constexpr std::size_t kPageBytesMax = 2 << 20;  // of records in one answer
 
 void put_place(WireWriter& out, const AuditPlace& place) {
@@ -186,6 +187,13 @@ Result<AuditEnd> AuditEnd::decode(BytesView bytes) {
     return Error{Code::kDamaged, "what the catalog says of the audit trail cannot be read"};
   return end;
 }
+
+Result<AuditEnd> AuditEnd::load(Catalog& catalog) {
+  COFFER_ASSIGN(const auto kept, catalog.blob(kEndInCatalog));
+  return kept ? decode(*kept) : AuditEnd();
+}
+
+Status AuditEnd::save(Catalog& catalog) const { return catalog.set_blob(kEndInCatalog, encode()); }
 
 Result<AuditFound> find_audit_end(Disk& disk, const KeySchedule& keys, const AeadSuite& suite, const AuditEnd& known) {
   Reader reader(disk, keys, suite);

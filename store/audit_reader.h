@@ -2,6 +2,7 @@
 
 #include "base/check_report.h"
 #include "store/audit_file.h"
+#include "store/catalog.h"
 
 namespace coffer {
 
@@ -13,6 +14,10 @@ struct AuditEnd {
 
   Bytes encode() const;
   static Result<AuditEnd> decode(BytesView bytes);  // kDamaged
+
+  // The caller holds the catalog's mutex.
+  static Result<AuditEnd> load(Catalog& catalog);
+  Status save(Catalog& catalog) const;
 };
 
 // What is there behind the end that the catalog names: a kill leaves more than the last commit knows.
@@ -27,7 +32,6 @@ struct AuditVerdict {
   std::uint64_t files = 0, records = 0;  // that were read and belong to the trail
   std::uint64_t first_record = 0;        // the number of the oldest one that is kept; 0: there is none
   std::uint64_t missing = 0, cuts = 0;   // since the store was made, as the last frame counts them
-  bool torn = false;                     // a kill or a power cut left half a record at the end
   AuditEnd end;
   std::vector<Damage> damage;  // at most kFsckDamageMax
 };
