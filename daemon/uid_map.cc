@@ -49,7 +49,8 @@ Result<UidMap> UidMap::parse(std::string_view text) {
     if (!principal.ok()) return bad(principal.error().message);
     bool added = false;
     if (who == "*") {
-      added = map.others_.emplace(0, *principal).second;
+      added = !map.others_;
+      map.others_ = *principal;
     } else {
       std::uint32_t uid = 0;
       const auto [rest, error] = std::from_chars(who.data(), who.data() + who.size(), uid);
@@ -75,7 +76,7 @@ Result<UidMap> UidMap::read(const std::string& path) {
 
 const Principal* UidMap::find(std::uint32_t uid) const {
   if (const auto found = uids_.find(uid); found != uids_.end()) return &found->second;
-  return others_.empty() ? nullptr : &others_.begin()->second;
+  return others_ ? &*others_ : nullptr;
 }
 
 }  // namespace coffer

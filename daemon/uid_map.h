@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,11 +20,11 @@ class UidMap {
   static Result<UidMap> read(const std::string& path);  // the same, naming the file
 
   const Principal* find(std::uint32_t uid) const;  // null: the mount's own
-  bool empty() const { return uids_.empty() && others_.empty(); }
+  bool empty() const { return uids_.empty() && !others_; }
 
  private:
   std::map<std::uint32_t, Principal> uids_;
-  std::map<int, Principal> others_;  // one, or none
+  std::optional<Principal> others_;
 };
 
 // arn:aws:iam::ACCOUNT:user/NAME, role/NAME or root.

@@ -75,7 +75,6 @@ class Users final : public Identities {
  private:
   using Name = std::pair<AccountId, std::string>;
   explicit Users(UserRecords& records) : records_(records) {}
-  Status add(UserRecord user);
   void show(UserRecord user);
   // Applies a change to a copy, saves it, and only then shows it.
   template <class Change>
