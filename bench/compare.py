@@ -5,7 +5,6 @@
 Figures are medians over the rounds; ratios are made within a round, and their medians taken. Ends non-zero where a figure is missing.
 """
 
-import argparse
 import json
 import os
 import signal
@@ -17,13 +16,11 @@ import workloads
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = targets.arguments(__doc__)
     parser.add_argument("--targets", default="passthrough,gocryptfs,coffer,coffer-kms,coffer-dsse")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--work", default="/tmp/coffer-bench")
     parser.add_argument("--only", default="")
-    parser.add_argument("--out", required=True)
     return parser.parse_args()
 
 

@@ -3,7 +3,6 @@
     flushes.py --out FILE.json [--work DIR] [--writes 200]
 """
 
-import argparse
 import json
 import os
 import re
@@ -42,10 +41,8 @@ def flushes_of(target, act):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = targets.arguments(__doc__)
     parser.add_argument("--writes", type=int, default=200)
-    parser.add_argument("--work", default="/tmp/coffer-bench")
-    parser.add_argument("--out", required=True)
     asked = parser.parse_args()
     target = targets.make("coffer", asked.work)
     found = {}

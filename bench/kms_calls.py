@@ -3,7 +3,6 @@
     kms_calls.py --out FILE.json [--objects 100000] [--work DIR]
 """
 
-import argparse
 import json
 import os
 import sys
@@ -34,10 +33,8 @@ def measure(target, objects):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = targets.arguments(__doc__)
     parser.add_argument("--objects", type=int, default=100_000)
-    parser.add_argument("--work", default="/tmp/coffer-bench")
-    parser.add_argument("--out", required=True)
     asked = parser.parse_args()
     found = {"objects": asked.objects}
     for name in ("coffer-kms-each", "coffer-kms"):

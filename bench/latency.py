@@ -3,7 +3,6 @@
     latency.py --targets gocryptfs,coffer --out FILE.json [--seconds 5] [--work DIR]
 """
 
-import argparse
 import json
 import os
 import random
@@ -75,11 +74,9 @@ def measure(target, spent):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = targets.arguments(__doc__)
     parser.add_argument("--targets", default="gocryptfs,coffer")
     parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--work", default="/tmp/coffer-bench")
-    parser.add_argument("--out", required=True)
     asked = parser.parse_args()
     found = {}
     for name in asked.targets.split(","):

@@ -5,7 +5,6 @@
 The lever away is a preloaded library (without.c), or an option where there is one. A figure above 1 says what the lever gives.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -53,11 +52,9 @@ def without(lever, work):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = targets.arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=0.25)
-    parser.add_argument("--work", default="/tmp/coffer-bench")
-    parser.add_argument("--out", required=True)
     asked = parser.parse_args()
     os.makedirs(asked.work, exist_ok=True)
     whole = targets.make("coffer", asked.work)

@@ -7,7 +7,6 @@ Each ends with its result durable on the disk below. PostgreSQL refuses to run a
 pgbench runs where the mount is shared (COFFER_OPTIONS='-o allow_other'), and is left out elsewhere.
 """
 
-import argparse
 import glob
 import json
 import os
@@ -95,12 +94,10 @@ def measure(target, name):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = targets.arguments(__doc__)
     parser.add_argument("--targets", default="raw,passthrough,gocryptfs,coffer")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--work", default="/tmp/coffer-bench")
     parser.add_argument("--only", default="")
-    parser.add_argument("--out", required=True)
     asked = parser.parse_args()
     os.makedirs(asked.work, exist_ok=True)
     chosen = [targets.make(name, asked.work) for name in asked.targets.split(",")]

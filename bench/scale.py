@@ -4,7 +4,6 @@ and a PutBucketEncryption over many objects, and the daemon's memory through all
     scale.py --out FILE.json [--entries 1000000] [--work DIR]
 """
 
-import argparse
 import json
 import os
 import random
@@ -73,10 +72,8 @@ def seconds(act):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = targets.arguments(__doc__)
     parser.add_argument("--entries", type=int, default=1_000_000)
-    parser.add_argument("--work", default="/tmp/coffer-bench")
-    parser.add_argument("--out", required=True)
     asked = parser.parse_args()
     target = targets.make("coffer", asked.work)
     found = {"entries": asked.entries}

@@ -4,7 +4,6 @@ stores, so that what a store costs anyway does not count. docs/SCALE.md reckons 
     slopes.py --out FILE.json [--objects 20000,60000] [--work DIR]
 """
 
-import argparse
 import json
 import os
 import resource
@@ -57,10 +56,8 @@ def measure(work, objects, size):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = targets.arguments(__doc__)
     parser.add_argument("--objects", default="20000,60000")
-    parser.add_argument("--work", default="/tmp/coffer-bench")
-    parser.add_argument("--out", required=True)
     asked = parser.parse_args()
     few, many = (int(count) for count in asked.objects.split(","))
     found = {"objects": [few, many]}

@@ -4,6 +4,7 @@ Every target keeps its files in WORK/NAME/back, so that all stand on the same di
 differ in the default encryption of the one bucket they work in.
 """
 
+import argparse
 import json
 import os
 import resource
@@ -28,6 +29,14 @@ def run(*words, **rest):
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(str(word) for word in words)}: exit {done.returncode}: {done.stderr.strip()}")
     return done.stdout
+
+
+def arguments(doc):
+    """A parser of what every program here takes: where to work, and where its figures go."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", default="/tmp/coffer-bench")
+    parser.add_argument("--out", required=True)
+    return parser
 
 
 def wait_for(true, what, seconds=30):

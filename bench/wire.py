@@ -6,7 +6,6 @@ The requests are signed beforehand and sent by wire_load.cc, so that the client 
 minutes.
 """
 
-import argparse
 import base64
 import datetime
 import hashlib
@@ -76,10 +75,8 @@ def measure(program, wire, target, folder, seconds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = targets.arguments(__doc__)
     parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--work", default="/tmp/coffer-bench")
-    parser.add_argument("--out", required=True)
     asked = parser.parse_args()
     os.makedirs(asked.work, exist_ok=True)
     program = os.path.join(asked.work, "wire_load")
