@@ -97,6 +97,9 @@ inline constexpr std::size_t kInodesCached = 16 * 1024;    // attributes in memo
 inline constexpr std::size_t kMapRowsCached = 4096;        // decoded map rows, up to 8 KiB each; then settled ones go
 inline constexpr std::uint64_t kMapRowsUncounted = 64;     // of 128 MiB: so many are not worth asking how many there are
 inline constexpr std::size_t kUnsettledRowsMax = 2048;     // rows that hold slots back for the next durable commit; then it comes early
+// Sealed chunks that one durable commit keeps in the catalog instead of syncing their data files, and all that it may keep
+// before these are synced: a power cut leaves at most so much to be written again.
+inline constexpr std::size_t kJournalStepMax = 256 << 10, kJournalBytesMax = 1 << 20;
 inline constexpr std::size_t kWriteBatchChunks = 64;       // chunks sealed into one buffer and one pwrite: 1 MiB
 inline constexpr std::size_t kResealStepChunks = 64;       // moved per step, with the object locked
 inline constexpr std::size_t kRewrapStepObjects = 256;     // wrapped anew per step: some 10 ms, then the mount's users

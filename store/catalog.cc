@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "store/catalog_state.h"
+#include "store/data_journal.h"
 
 namespace coffer {
 namespace {
@@ -62,13 +63,14 @@ Result<std::unique_ptr<Catalog>> Catalog::open(Disk& disk, const KeySchedule& ke
   COFFER_ASSIGN(auto database, SealedDatabase::open(disk, keys, suite, SealedDatabase::Presence::kOpen, boot_id));
   std::unique_ptr<Catalog> catalog(new Catalog(std::make_unique<State>(disk, keys, suite, std::move(database))));
   COFFER_ASSIGN(auto version, catalog->number("format_version"));
-  if (version > kFormatOfPolicies)
+  if (version > kFormatOfJournal)
     return Error{Code::kUnsupported, "the store has format " + std::to_string(version) + "; this Coffer reads up to " +
-                                         std::to_string(kFormatOfPolicies) + ": use a newer one"};
+                                         std::to_string(kFormatOfJournal) + ": use a newer one"};
   if (version < kFormatVersion) return Error{Code::kDamaged, "the catalog does not say which format it has"};
   COFFER_ASSIGN(auto store, catalog->blob("store_id"));
   if (!store || !equal_constant_time(*store, keys.store_id()))
     return Error{Code::kDamaged, "coffer.db belongs to another store than keyslots.json"};
+  COFFER_TRY(settle_journal_locked(*catalog, disk));
   return catalog;
 }
 
@@ -156,7 +158,7 @@ Status Catalog::remove_blob(std::string_view name) {
 Status Catalog::copy_values(Catalog& from) {
   auto rows = from.state_->query(
       "SELECT name, typeof(value), value FROM meta"
-      " WHERE name NOT IN ('keyslots_hash', 'keyslots_next_hash', 'rekey_of')");
+      " WHERE name NOT IN ('keyslots_hash', 'keyslots_next_hash', 'rekey_of', 'journal_rows')");
   while (true) {
     COFFER_ASSIGN(bool found, rows.step());
     if (!found) return {};

@@ -29,6 +29,13 @@ struct ContentRow {
   std::optional<Bytes> inline_chunk;  // encoded by ChunkMap: entry of chunk 0 and its ciphertext
 };
 
+// A chunk as its data file has it, from a durable commit until that file is synced.
+struct JournaledChunk {
+  InodeNumber ino = 0;
+  std::uint64_t chunk = 0;
+  Bytes seal, ciphertext;
+};
+
 // The catalog: buckets, rules, names, inodes, chunk maps, KMS records, in one sealed SQLite database. The only file that
 // speaks SQL about tables. Every verb expects mutex() to be held by the caller, except the KmsRecords and UserRecords ones, which take it. Verbs check
 // before they write; several verbs that belong together go into a Savepoint. Errors: kNotFound, kExists, kDamaged, kNoSpace, kIo, kPoisoned.
@@ -87,7 +94,7 @@ class Catalog final : public KmsRecords, public UserRecords {
   Result<std::optional<Bytes>> blob(std::string_view name);
   Status set_blob(std::string_view name, BytesView value);
   Status remove_blob(std::string_view name);
-  // All single values of another catalog of the same store but those about keyslots.json and about a copy like this one.
+  // All single values of another catalog of the same store but those about keyslots.json, a copy like this one, and the journal.
   // Both mutexes are held.
   Status copy_values(Catalog& from);
 
@@ -157,6 +164,11 @@ class Catalog final : public KmsRecords, public UserRecords {
   Result<std::vector<std::uint64_t>> garbage(std::size_t limit);
   Status remove_garbage(std::uint64_t file);
   Result<bool> names_data_file(std::uint64_t file);  // some content row, or the garbage list, has it
+
+  // --- sealed chunks that a durable commit keeps here until their data files are synced: data_journal.h ---
+  Status put_journal(std::uint64_t row, const JournaledChunk& chunk);  // insert or replace, from row 1 on
+  Status set_journal_rows(std::uint64_t count);                         // from there on rows mean nothing; they stay for the next
+  Result<std::vector<JournaledChunk>> journal();
 
   // --- buckets ---
   Result<Bucket> bucket(InodeNumber ino);

@@ -1,6 +1,6 @@
 #include "store/catalog_state.h"
 
-// Where objects' bytes are: content rows, map rows, data files waiting to be removed.
+// Where objects' bytes are: content rows, map rows, chunks kept until their files are synced, data files waiting to be removed.
 namespace coffer {
 namespace {
 
@@ -124,6 +124,38 @@ Status Catalog::remove_map_row(InodeNumber ino, std::uint32_t row) {
 
 Status Catalog::remove_map_rows(InodeNumber ino, std::uint32_t from) {
   return state_->query("DELETE FROM maps WHERE id BETWEEN ?1 AND ?2", map_id(ino, from), map_id(ino, kMapRowMax)).run();
+}
+
+// --- the journal ---
+
+Status Catalog::put_journal(std::uint64_t row, const JournaledChunk& chunk) {
+  if (!state_->journal_made) {
+    COFFER_TRY(state_->statements.script(
+        "CREATE TABLE IF NOT EXISTS journal("
+        "row INTEGER PRIMARY KEY, ino INTEGER NOT NULL, chunk INTEGER NOT NULL, seal BLOB NOT NULL, bytes BLOB NOT NULL) STRICT"));
+    COFFER_ASSIGN(const auto version, number("format_version"));
+    if (version < kFormatOfJournal) COFFER_TRY(set_number("format_version", kFormatOfJournal));
+    state_->journal_made = true;
+  }
+  return state_
+      ->query("INSERT OR REPLACE INTO journal(row, ino, chunk, seal, bytes) VALUES(?1, ?2, ?3, ?4, ?5)", row, chunk.ino,
+              chunk.chunk, chunk.seal, chunk.ciphertext)
+      .run();
+}
+
+Status Catalog::set_journal_rows(std::uint64_t count) { return set_number("journal_rows", count); }
+
+Result<std::vector<JournaledChunk>> Catalog::journal() {
+  std::vector<JournaledChunk> chunks;
+  COFFER_ASSIGN(const auto count, number("journal_rows"));
+  if (count == 0) return chunks;
+  auto rows = state_->query("SELECT ino, chunk, seal, bytes FROM journal WHERE row <= ?1", count);
+  while (true) {
+    COFFER_ASSIGN(const bool found, rows.step());
+    if (!found) return chunks;
+    chunks.push_back({rows.number(0), rows.number(1), to_bytes(rows.blob(2)), to_bytes(rows.blob(3))});
+    COFFER_TRY(rows.sound());
+  }
 }
 
 // --- garbage ---

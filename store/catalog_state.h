@@ -37,10 +37,12 @@ struct Catalog::State {
   std::unique_ptr<SealedDatabase::Reader> reader;  // of a catalog that shows commits alone
   Statements statements;  // ends before the connection
   Key name_key;
+  bool journal_made = false;  // its table is there, and the format says so
 };
 
 inline constexpr std::uint64_t kFormatVersion = 1;     // of a new store
 inline constexpr std::uint64_t kFormatOfPolicies = 2;  // once it holds users or policies
+inline constexpr std::uint64_t kFormatOfJournal = 3;   // once it kept chunks until their data files were synced
 inline constexpr int kMapRowBits = 24;  // of a map row's id; the inode is above them
 static_assert(kMapRowMax == (1U << kMapRowBits) - 1);
 

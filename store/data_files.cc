@@ -53,6 +53,14 @@ DataFiles::Batch DataFiles::take_unsynced() {
   return std::exchange(unsynced_, {});
 }
 
+void DataFiles::put_back(const Batch& batch) {
+  std::lock_guard lock(mutex_);
+  for (const auto& [file, is_new] : batch) {
+    auto& known = unsynced_[file];
+    known = known || is_new;
+  }
+}
+
 Status DataFiles::sync(const Batch& batch) {
   if (batch.size() > kSingleSyncsMax) return disk_.sync_all();
   std::set<std::string> folders;

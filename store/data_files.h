@@ -25,6 +25,7 @@ class DataFiles {
   // Files written since the last take, and whether their names are new.
   using Batch = std::map<std::uint64_t, bool>;
   Batch take_unsynced();
+  void put_back(const Batch& batch);  // as if it had not been taken
   Status sync(const Batch& batch);  // a failure is final
 
  private:

@@ -13,6 +13,7 @@
 #include "store/catalog.h"
 #include "store/chunk_map.h"
 #include "store/data_files.h"
+#include "store/data_journal.h"
 #include "store/file_header.h"
 #include "store/inode_cache.h"
 #include "store/numbers.h"
@@ -24,6 +25,7 @@ namespace coffer {
 struct ObjectParts {
   Catalog& catalog;
   DataFiles& files;
+  DataJournal& journal;
   InodeCache& inodes;
   Numbers& file_numbers;
   const Clock& clock;

@@ -381,7 +381,10 @@ Status OpenObject::put_run(std::span<Outgoing> run) {
   COFFER_ASSIGN(const auto file, data_file());
   parts_.files.wrote(file_);
   const auto at = slot_offset(row_of(run[0].chunk), run[0].slot, chunk_size());
-  return file->pwrite(at, BytesView(buffer).first(filled));
+  COFFER_TRY(file->pwrite(at, BytesView(buffer).first(filled)));
+  for (std::size_t i = 0; i < count; ++i)
+    parts_.journal.wrote(ino_, run[i].chunk, run[i].entry.seal(), jobs[i].cipher);
+  return {};
 }
 
 Status OpenObject::seal_inline() {

@@ -76,6 +76,8 @@ class Connection {
     begin_.reset();
     commit_.reset();
     free_pages_.reset();
+    look_.reset();
+    rollback_.reset();
     const int closed = sqlite3_close(handle_);
     assert(closed == SQLITE_OK);  // statements of ours must have gone before
     (void)closed;
@@ -99,6 +101,19 @@ class Connection {
     COFFER_ASSIGN(free_pages_, prepared("PRAGMA freelist_count"));
     return {};
   }
+
+  // A read transaction: what it sees stays as it is.
+  Status prepare_look() {
+    COFFER_ASSIGN(begin_, prepared("BEGIN"));
+    COFFER_ASSIGN(look_, prepared("SELECT 1 FROM sqlite_schema LIMIT 1"));
+    COFFER_ASSIGN(rollback_, prepared("ROLLBACK"));
+    return {};
+  }
+  Status look() {
+    COFFER_TRY(begin());
+    return step(look_.get(), "looking at the catalog");
+  }
+  Status end_look() { return step(rollback_.get(), "ending a look at the catalog"); }
 
   Status begin() { return step(begin_.get(), "beginning a transaction"); }
   // Pages on SQLite's list of free ones.
@@ -143,7 +158,7 @@ class Connection {
 
   SealedVfs& vfs_;
   sqlite3* handle_;
-  Statement begin_, commit_, free_pages_;
+  Statement begin_, commit_, free_pages_, look_, rollback_;
 };
 
 // Who checkpoints and who keeps checkpoints away. Nobody overtakes one who waits for a checkpoint.
@@ -221,6 +236,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     COFFER_TRY(checkpointer_->settle(kSmallCacheKib));
     COFFER_ASSIGN(reader_, Connection::open(vfs_));
     COFFER_TRY(reader_->settle(kSmallCacheKib));
+    COFFER_TRY(reader_->prepare_look());
     copied_ = files_->log().last();
     return begin();
   }
@@ -402,7 +418,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
   // A read transaction: SQLite copies no frame behind it into coffer.db.
   Status move_pin() {
     COFFER_TRY(release_pin());
-    COFFER_TRY(reader_->run("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1;"));
+    COFFER_TRY(reader_->look());
     pinned_ = files_->log().last();
     return {};
   }
@@ -410,7 +426,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
   Status release_pin() {
     pinned_ = 0;
     if (!reader_->in_transaction()) return {};
-    return reader_->run("ROLLBACK");
+    return reader_->end_look();
   }
 
   const std::unique_ptr<SealedFiles> files_;

@@ -15,8 +15,6 @@ namespace {
 constexpr std::size_t kSweepPage = 256;
 // At most this much is handed out between two looks at the disk: others write to it too.
 constexpr std::uint64_t kSpaceStep = 8 << 20;
-// With less than this besides the reserve, what is answered must have its blocks.
-constexpr std::uint64_t kSpaceScarce = 64 << 20;
 
 // Of the reserve this part is for deleting and the catalog alone.
 constexpr std::uint64_t kReservePartKept = 8;

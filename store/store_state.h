@@ -38,6 +38,10 @@ inline constexpr std::uint32_t kCommitPages = 8;
 inline constexpr std::uint64_t kLogWorthEmptying = 48 << 10;
 // Those of a map row: of two layers, it fills a leaf and two overflow pages.
 inline constexpr std::uint64_t kMapRowPages = 3;
+// With less than this besides the reserve, what is answered must have its blocks.
+inline constexpr std::uint64_t kSpaceScarce = 64 << 20;
+// What a sync of data files must take for the journal to save something: measured, it costs 80 us itself.
+inline constexpr std::int64_t kJournalWorthNs = 100'000;
 // A part of an object, and whether its map rows may be made there, or only those that exist change.
 enum class MapRows { kMade, kThatExist };
 struct ContentRange {
@@ -66,11 +70,12 @@ struct Store::State {
   const Realm realm;
 
   DataFiles files{disk};
+  DataJournal journal;
   FileHeaders headers{keyring.keys(), keyring.suite()};
   InodeCache inodes{catalog};
   Numbers inode_numbers{catalog, "next_inode", kRootInode + 1};
   Numbers file_numbers{catalog, "next_file", 1};
-  ObjectParts parts{catalog, files, inodes, file_numbers, clock};
+  ObjectParts parts{catalog, files, journal, inodes, file_numbers, clock};
   OpenObjects objects;
   Gate gate;
 
@@ -252,7 +257,7 @@ struct Store::State {
   enum class Commit { kSoft, kRound, kCarry, kCheckpoint };
   struct Frozen {
     CommitPoint point;
-    DataFiles::Batch unsynced;
+    DataFiles::Batch unsynced;  // to be synced before this commit counts
     std::uint64_t changes = 0, round = 0;
     std::string digest;
   };
@@ -265,7 +270,10 @@ struct Store::State {
   Status flush_or_starve(OpenObject& object);
   Status write_out_frozen();
   std::uint64_t begin_round_frozen();
-  Result<Frozen> commit_frozen(Commit kind, DataFiles::Batch unsynced);
+  // What a commit does about the data files that were written. kKept: the catalog keeps what was.
+  enum class DataFilesAre { kLeft, kSynced, kToBeSynced, kKept };
+  bool keeps_data_frozen(const DataFiles::Batch& unsynced);  // with room for it
+  Result<Frozen> commit_frozen(Commit kind, DataFilesAre data, DataFiles::Batch unsynced);
   Status soft_commit();
   Status run_round();
   void end_round(const Frozen& frozen);
@@ -281,6 +289,7 @@ struct Store::State {
   std::atomic<std::uint64_t> changes{0}, committed_changes{0}, durable_changes{0};
   std::atomic<std::uint64_t> starved{0};  // objects whose dirty chunks found no room at the last commit
   std::atomic<bool> pin_next{false};
+  std::atomic<std::int64_t> data_sync_ns{0};  // what the data files of the last durable commit took that synced some
   std::atomic<std::uint64_t> durable_point{0};
 
   std::mutex rounds_mutex;  // the durable commits: all below

@@ -125,7 +125,7 @@ TEST_F(CatalogTest, MetaOfAnotherTypeIsDamage) {
 }
 
 TEST_F(CatalogTest, ANewerFormatIsRefused) {
-  ASSERT_TRUE(catalog_->set_number("format_version", 3).ok());
+  ASSERT_TRUE(catalog_->set_number("format_version", 4).ok());
   auto opened = reopened();
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.code(), Code::kUnsupported);

@@ -59,10 +59,14 @@ class StoreRig {
     catalog_.reset();
   }
   bool is_open() const { return store_ != nullptr; }
-  Status try_open() {
+  Status try_open_catalog() {  // alone, as offline commands do
     auto catalog = Catalog::open(disk, keys_, suite(), boot());
     if (!catalog) return std::move(catalog).error();
     catalog_ = *std::move(catalog);
+    return {};
+  }
+  Status try_open() {
+    COFFER_TRY(try_open_catalog());
     return try_finish_opening();
   }
   void open() {
