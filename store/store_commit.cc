@@ -143,7 +143,7 @@ Result<Store::State::Frozen> Store::State::commit_frozen(Commit kind, DataFilesA
   COFFER_ASSIGN(frozen.point, catalog.commit(data_synced));
   if (whole) synced = frozen.point;
   committed_changes = frozen.changes;
-  if (kind == Commit::kRound && !whole && pin_next.exchange(false)) COFFER_TRY(catalog.database().pin());
+  if (kind == Commit::kRound && pin_next.exchange(false) && !whole) COFFER_TRY(catalog.database().pin());
   if (kind == Commit::kCheckpoint) COFFER_TRY(catalog.database().checkpoint_rest());
   frozen.digest = hex(catalog.database().last_tag());
   frozen.unsynced = std::move(unsynced);
@@ -162,6 +162,8 @@ Status Store::State::soft_commit() {
 }
 
 Status Store::State::run_round() {
+  // A checkpoint meanwhile would count on data files that are still being synced here.
+  const std::lock_guard alone(round_mutex);
   Frozen frozen;
   {
     std::lock_guard lock(commit_mutex);
@@ -249,6 +251,7 @@ Status Store::State::checkpoint() {
     poison(beside.error());
     return beside;
   }
+  const std::lock_guard alone(round_mutex);
   std::lock_guard lock(commit_mutex);
   COFFER_ASSIGN(const auto frozen, commit(Commit::kCheckpoint));
   end_round(frozen);

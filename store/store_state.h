@@ -49,7 +49,7 @@ struct ContentRange {
   MapRows rows = MapRows::kThatExist;
 };
 
-// What the source files of Store share. Lock order: copy_mutex, an OpenObject's key_mutex, commit_mutex, gate, an OpenObject's
+// What the source files of Store share. Lock order: copy_mutex, an OpenObject's key_mutex, round_mutex, commit_mutex, gate, an OpenObject's
 // mutex, Catalog::mutex(), and then, each alone, the locks of the small tables below.
 struct Store::State {
   State(Catalog& catalog_, Disk& disk_, Keyring& keyring_, const Clock& clock_, Log log_, Principal principal_, Realm realm_)
@@ -282,6 +282,7 @@ struct Store::State {
   Status checkpoint();
 
   std::function<Status()> hook = [] { return Status(); };
+  std::mutex round_mutex;   // one durable commit at a time, with its syncs. Comes before commit_mutex
   std::mutex commit_mutex;  // one commit at a time; hook, and the four below
   std::vector<std::shared_ptr<OpenObject>> unsettled, in_round;
   CommitPoint synced;  // up to here all data files are synced

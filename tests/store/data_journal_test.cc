@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <future>
 #include <map>
 #include <string>
+#include <thread>
 
 #include "tests/store/store_rig.h"
 
@@ -206,6 +209,35 @@ TEST_F(DataJournalTest, WhatIsBroughtBackIsSyncedBeforeItsRowGoes) {
   }
   cut_power();
   expect_content();
+}
+
+// A durable commit that comes while a checkpoint is under way syncs its data files beside it: the checkpoint must not count
+// on them before they are.
+TEST_F(DataJournalTest, ACheckpointWaitsForTheDataFilesOfARound) {
+  overwrite(0, 4096, 8);
+  std::future<Status> round;
+  std::promise<void> syncing;
+  std::shared_ptr<const SimulatedDisk::Image> meanwhile;
+  rig_.disk.before_sync("coffer.db", [&] {
+    overwrite(0, kJournalStepMax + kChunkSize, 9);
+    rig_.disk.before_sync(kDataFile, [&] {
+      syncing.set_value();
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));
+      meanwhile = rig_.disk.image();
+    });
+    round = std::async(std::launch::async, [&] { return store().sync(ino_); });
+    syncing.get_future().wait();
+  });
+  ASSERT_TRUE(store().finish().ok());
+  ASSERT_TRUE(round.valid());
+  EXPECT_TRUE(round.get().ok());
+
+  StoreRig after(*meanwhile, rig_.boots());
+  after.disk.crash(/*seed=*/1, Keep::kNothing);
+  after.crash(/*seed=*/1);
+  after.open();
+  const auto read = read_all(after.store(), ino_);
+  EXPECT_TRUE(read.ok()) << read.error().message;
 }
 
 }  // namespace

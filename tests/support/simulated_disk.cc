@@ -38,6 +38,7 @@ class SimulatedFile final : public DiskFile {
   }
 
   Status sync() override {
+    if (const auto act = disk_.take_before_sync(name_)) act();
     const std::lock_guard lock(disk_.mutex_);
     COFFER_TRY(alive());
     return disk_.sync_file(*inode_, name_);
@@ -388,6 +389,17 @@ void SimulatedDisk::fail_never() {
 bool SimulatedDisk::fault_happened() const {
   const std::lock_guard lock(mutex_);
   return fault_happened_;
+}
+
+void SimulatedDisk::before_sync(std::string name, std::function<void()> act) {
+  const std::lock_guard lock(mutex_);
+  before_sync_[std::move(name)] = std::move(act);
+}
+
+std::function<void()> SimulatedDisk::take_before_sync(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  auto found = before_sync_.extract(name);
+  return found ? std::move(found.mapped()) : nullptr;
 }
 
 std::string SimulatedDisk::fault_place() const {
