@@ -27,7 +27,7 @@ Status Store::State::flush_changed() {
 Status Store::State::flush_or_starve(OpenObject& object) {
   auto flushed = object.flush();
   if (flushed || flushed.code() != Code::kNoSpace) return flushed;
-  parts.scarce = true;
+  parts.scarce = was_full = true;
   space_left = 0;
   return {};
 }
@@ -113,7 +113,7 @@ std::uint64_t Store::State::begin_round_frozen() {
 // power cut. On a disk that syncs at once, a second sync costs less than a second copy.
 bool Store::State::keeps_data_frozen(const DataFiles::Batch& unsynced) {
   const bool syncs_at_once = data_sync_ns > 0 && data_sync_ns < kJournalWorthNs;
-  if (unsynced.empty() || syncs_at_once || !journal.fits()) return false;
+  if (unsynced.empty() || was_full || syncs_at_once || !journal.fits()) return false;
   const bool any_new = std::any_of(unsynced.begin(), unsynced.end(), [](const auto& file) { return file.second; });
   const auto space = disk.space();
   if (any_new || !space || space->available < kSpaceScarce) return false;

@@ -115,6 +115,7 @@ struct Store::State {
   auto with_room(Verb&& verb) -> decltype(verb()) {
     auto done = checked(verb());
     if (done || done.code() != Code::kNoSpace || is_poisoned) return done;
+    was_full = true;
     COFFER_TRY(soft_commit());
     done = checked(verb());
     if (done || done.code() != Code::kNoSpace || is_poisoned) return done;
@@ -135,6 +136,7 @@ struct Store::State {
   std::atomic<bool> is_poisoned{false}, has_followed_catalog{false};
   mutable std::mutex poison_mutex;
   std::string poison_reason;
+  std::atomic<bool> was_full{false};  // something found no room, whatever the disk says of itself: there may be a quota
   std::mutex space_mutex;
   std::atomic<std::int64_t> space_left{0};  // of what was last seen to be free
 
