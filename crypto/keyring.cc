@@ -19,11 +19,6 @@ Bytes layer_info(std::string_view label, std::uint64_t object, std::size_t layer
   return std::move(writer).take();
 }
 
-// What one data key is used through. Who needs both derives them together, for little more than one costs.
-struct LayerKeys {
-  Key chunk, committing;
-};
-
 LayerKeys layer_keys(const Envelope& envelope, const Key& data_key, std::size_t layer) {
   LayerKeys keys{Key::zero(), Key::zero()};
   const Bytes chunk = layer_info("coffer/1/chunk", envelope.object, layer);
@@ -134,7 +129,8 @@ Result<Envelope> Keyring::rewrap(const Envelope& envelope, const SseRule& rule, 
                                  const Principal& principal) {
   assert(rule.algorithm == envelope.algorithm);
   COFFER_TRY(check_context_arn(context_arn));
-  COFFER_ASSIGN(const DataKeys data_keys, data_keys_of(envelope, principal));
+  COFFER_ASSIGN(const OpenedKeys opened, open_keys(envelope, principal));
+  const DataKeys& data_keys = opened.data_keys;
   Envelope fresh = envelope;
   fresh.context_arn = std::move(context_arn);
   fresh.layers.clear();
@@ -143,7 +139,7 @@ Result<Envelope> Keyring::rewrap(const Envelope& envelope, const SseRule& rule, 
     COFFER_TRY(by_sse_s3 ? wrap_sse_s3_layer(fresh, data_keys[layer])
                          : wrap_kms_layer(rule, principal, fresh, data_keys[layer]));
   }
-  commit(fresh, layer_keys(fresh, data_keys));
+  commit(fresh, opened.layer_keys);
   return fresh;
 }
 
@@ -151,7 +147,8 @@ Result<Envelope> Keyring::move_root(const Envelope& envelope, const KeySchedule&
                                     const Principal& principal) const {
   const auto by_sse_s3 = [](const EnvelopeLayer& layer) { return layer.source == KeySource::kSseS3; };
   if (std::none_of(envelope.layers.begin(), envelope.layers.end(), by_sse_s3)) return envelope;
-  COFFER_ASSIGN(const DataKeys data_keys, data_keys_of(envelope, principal));
+  COFFER_ASSIGN(const OpenedKeys opened, open_keys(envelope, principal));
+  const DataKeys& data_keys = opened.data_keys;
   const Key wrapping = next.purpose_key(Purpose::kSseS3);
   Envelope moved = envelope;
   for (std::size_t layer = 0; layer < data_keys.size(); ++layer) {
@@ -159,7 +156,7 @@ Result<Envelope> Keyring::move_root(const Envelope& envelope, const KeySchedule&
     COFFER_ASSIGN(moved.layers[layer].wrapped_key,
                   wrap_key(suite_, wrapping, sse_s3_aad(moved, layer), data_keys[layer]));
   }
-  commit(moved, layer_keys(moved, data_keys));
+  commit(moved, opened.layer_keys);
   return moved;
 }
 
@@ -171,11 +168,11 @@ bool Keyring::up_to_date(const Envelope& envelope, const SseRule& rule) const {
 }
 
 Result<std::shared_ptr<const Aead>> Keyring::unlock(const Envelope& envelope, const Principal& principal) {
-  COFFER_ASSIGN(const DataKeys data_keys, data_keys_of(envelope, principal));
-  return cipher_of(envelope, data_keys);
+  COFFER_ASSIGN(const OpenedKeys opened, open_keys(envelope, principal));
+  return cipher_under(suite_, opened.layer_keys);
 }
 
-Result<Keyring::DataKeys> Keyring::data_keys_of(const Envelope& envelope, const Principal& principal) const {
+Result<Keyring::OpenedKeys> Keyring::open_keys(const Envelope& envelope, const Principal& principal) const {
   if (envelope.store != store_id()) return Error{Code::kDamaged, "an envelope is another store's"};
   DataKeys data_keys;
   for (std::size_t layer = 0; layer < envelope.layers.size(); ++layer) {
@@ -187,14 +184,14 @@ Result<Keyring::DataKeys> Keyring::data_keys_of(const Envelope& envelope, const 
     data_keys.push_back(*std::move(data_key));
   }
   const Bytes uncommitted = encode_uncommitted(envelope);
-  const auto keys = layer_keys(envelope, data_keys);
+  auto keys = layer_keys(envelope, data_keys);
   bool committed = true;
   for (std::size_t layer = 0; layer < keys.size(); ++layer)
     committed &= equal_constant_time(commitment_of(uncommitted, keys[layer].committing, layer),
                                      envelope.layers[layer].commitment);
   if (!committed) return Error{Code::kDamaged, "an envelope is not what its data key was committed to"};
   COFFER_TRY(usable(envelope, principal));  // a Bucket Key in memory opens envelopes without asking the KMS
-  return data_keys;
+  return OpenedKeys{std::move(data_keys), std::move(keys)};
 }
 
 Status Keyring::usable(const Envelope& envelope, const Principal& principal) const {
@@ -246,10 +243,6 @@ Result<Key> Keyring::data_key_of(const Envelope& envelope, std::size_t layer, co
     case KeySource::kBucketKey: return bucket_keys_.decrypt(sealed.wrapped_key, context_of(envelope), principal);
   }
   return Error{Code::kDamaged, "an envelope names no key source"};
-}
-
-std::shared_ptr<const Aead> Keyring::cipher_of(const Envelope& envelope, const DataKeys& data_keys) const {
-  return cipher_under(suite_, layer_keys(envelope, data_keys));
 }
 
 }  // namespace coffer

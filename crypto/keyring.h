@@ -7,6 +7,7 @@
 #include "base/sse_rule.h"
 #include "crypto/aead_suite.h"
 #include "crypto/envelope.h"
+#include "crypto/key.h"
 #include "crypto/key_schedule.h"
 #include "crypto/kms.h"
 
@@ -24,6 +25,11 @@ struct Subject {
 
 // The aws:s3:arn that an object's KMS calls are bound to under the rule. In a directory bucket always the bucket's.
 std::string context_arn_of(const SseRule& rule, const Subject& subject);
+
+// What one data key is used through. Who needs both derives them together, for little more than one costs.
+struct LayerKeys {
+  Key chunk, committing;
+};
 
 // Issues and unlocks envelopes: the only switch on the scheme. Every data key is a KDF input; the chunk ciphers are
 // derived from it (docs/FORMAT.md, "Keys"). Thread-safe; may block in the KMS.
@@ -72,10 +78,13 @@ class Keyring {
   Status wrap_sse_s3_layer(Envelope& envelope, const Key& data_key) const;
   Status wrap_kms_layer(const SseRule& rule, const Principal& principal, Envelope& envelope, const Key& data_key) const;
   Kms& kms_for(const SseRule& rule) const { return rule.uses_bucket_key() ? bucket_keys_ : kms_; }
-  // All of them, their commitments checked.
-  Result<DataKeys> data_keys_of(const Envelope& envelope, const Principal& principal) const;
+  struct OpenedKeys {
+    DataKeys data_keys;
+    std::vector<LayerKeys> layer_keys;  // the same for every envelope of the object over these data keys
+  };
+  // Of all layers, their commitments checked.
+  Result<OpenedKeys> open_keys(const Envelope& envelope, const Principal& principal) const;
   Result<Key> data_key_of(const Envelope& envelope, std::size_t layer, const Principal& principal) const;
-  std::shared_ptr<const Aead> cipher_of(const Envelope& envelope, const DataKeys& data_keys) const;
 
   const KeySchedule& keys_;
   const AeadSuite& suite_;
