@@ -112,6 +112,8 @@ std::int64_t now_ns() {
 
 // A sleeper hears of a request this much later than a poller would have.
 constexpr std::int64_t kWakeUpNs = 100'000;
+// One program at a time is the rule; a second one is noticed after so many requests.
+constexpr unsigned kAskEvery = 8;
 
 }  // namespace
 
@@ -170,9 +172,12 @@ void FuseDevice::wake() {
   assert(written == sizeof(one));
 }
 
-bool FuseDevice::pending(int fd) {
+bool FuseDevice::crowded(int fd) {
+  if (!crowded_ && ++since_asked_ < kAskEvery) return false;
+  since_asked_ = 0;
   pollfd one = {fd, POLLIN, 0};
-  return poll(&one, 1, /*timeout=*/0) > 0 && (one.revents & POLLIN) != 0;
+  crowded_ = poll(&one, 1, /*timeout=*/0) > 0 && (one.revents & POLLIN) != 0;
+  return crowded_;
 }
 
 bool FuseDevice::request_kills_privileges() { return current_request_kills_privileges; }

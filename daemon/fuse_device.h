@@ -49,8 +49,9 @@ class FuseDevice {
   ssize_t send(int fd, const iovec* message, int count);
   // Ends receive() now, and each later one.
   void wake();
-  // Whether another request waits already.
-  static bool pending(int fd);
+  // Whether another request waits already, of the receiving thread. Where none did it is not asked each time: a system
+  // call costs a tenth of a round trip.
+  bool crowded(int fd);
 
   // Of the request this thread received last.
   static bool request_kills_privileges();
@@ -61,7 +62,10 @@ class FuseDevice {
 
   const std::int64_t poll_ns_;
   int wake_fd_;
-  bool coming_ = false;  // of the receiving thread: the last request came soon after the one before
+  // Of the receiving thread.
+  bool coming_ = false;          // the last request came soon after the one before
+  bool crowded_ = false;         // when it was asked last
+  unsigned since_asked_ = 0;     // requests
   std::optional<fuse_wire::InitOffer> offer_;
 };
 

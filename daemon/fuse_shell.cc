@@ -255,7 +255,7 @@ void FuseShell::State::serve() {
       continue;
     }
     const BytesView bytes(static_cast<const std::uint8_t*>(request.mem), static_cast<std::size_t>(size));
-    if (fuse_wire::takes_long(bytes) || FuseDevice::pending(fuse_session_fd(session))) lock.unlock();
+    if (fuse_wire::takes_long(bytes) || device.crowded(fuse_session_fd(session))) lock.unlock();
     fuse_session_process_buf(session, &request);
     if (options.kms_may_be_slow && leave_if_too_many()) {
       std::free(request.mem);
