@@ -4,7 +4,6 @@
 
 #include "base/clock.h"
 #include "store/catalog_state.h"
-#include "store/data_journal.h"
 
 namespace coffer {
 namespace {
@@ -70,7 +69,6 @@ Result<std::unique_ptr<Catalog>> Catalog::open(Disk& disk, const KeySchedule& ke
   COFFER_ASSIGN(auto store, catalog->blob("store_id"));
   if (!store || !equal_constant_time(*store, keys.store_id()))
     return Error{Code::kDamaged, "coffer.db belongs to another store than keyslots.json"};
-  COFFER_TRY(settle_journal_locked(*catalog, disk));
   return catalog;
 }
 

@@ -168,7 +168,8 @@ class Catalog final : public KmsRecords, public UserRecords {
   // --- sealed chunks that a durable commit keeps here until their data files are synced: data_journal.h ---
   Status put_journal(std::uint64_t row, const JournaledChunk& chunk);  // insert or replace, from row 1 on
   Status set_journal_rows(std::uint64_t count);                         // from there on rows mean nothing; they stay for the next
-  Result<std::vector<JournaledChunk>> journal();
+  Result<std::uint64_t> journal_rows();
+  Result<JournaledChunk> journal(std::uint64_t row);  // kNotFound
 
   // --- buckets ---
   Result<Bucket> bucket(InodeNumber ino);

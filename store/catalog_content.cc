@@ -145,17 +145,15 @@ Status Catalog::put_journal(std::uint64_t row, const JournaledChunk& chunk) {
 
 Status Catalog::set_journal_rows(std::uint64_t count) { return set_number("journal_rows", count); }
 
-Result<std::vector<JournaledChunk>> Catalog::journal() {
-  std::vector<JournaledChunk> chunks;
-  COFFER_ASSIGN(const auto count, number("journal_rows"));
-  if (count == 0) return chunks;
-  auto rows = state_->query("SELECT ino, chunk, seal, bytes FROM journal WHERE row <= ?1", count);
-  while (true) {
-    COFFER_ASSIGN(const bool found, rows.step());
-    if (!found) return chunks;
-    chunks.push_back({rows.number(0), rows.number(1), to_bytes(rows.blob(2)), to_bytes(rows.blob(3))});
-    COFFER_TRY(rows.sound());
-  }
+Result<std::uint64_t> Catalog::journal_rows() { return number("journal_rows"); }
+
+Result<JournaledChunk> Catalog::journal(std::uint64_t row) {
+  auto found_row = state_->query("SELECT ino, chunk, seal, bytes FROM journal WHERE row = ?1", row);
+  COFFER_ASSIGN(const bool found, found_row.step());
+  if (!found) return Error{Code::kNotFound, "the journal has no such row"};
+  JournaledChunk chunk{found_row.number(0), found_row.number(1), to_bytes(found_row.blob(2)), to_bytes(found_row.blob(3))};
+  COFFER_TRY(found_row.sound());
+  return chunk;
 }
 
 // --- garbage ---

@@ -7,39 +7,53 @@
 namespace coffer {
 namespace {
 
+// Of one durable commit, also where each is small: a row takes pages of the catalog however short it is.
+constexpr std::size_t kChunksMax = 64;
+
 // Where the map has exactly this chunk: in a file, from an offset on. Nothing: it was overwritten, moved or removed since.
 struct Destination {
   std::uint64_t file = 0, offset = 0;
 };
 Result<std::optional<Destination>> destination_of(Catalog& catalog, const JournaledChunk& kept) {
-  const auto content = catalog.content(kept.ino);
-  if (!content && content.code() == Code::kNotFound) return std::optional<Destination>();
-  if (!content) return content.error();
+  COFFER_ASSIGN(const ContentRow content, catalog.content(kept.ino));
   COFFER_ASSIGN(const auto encoded, catalog.map_row(kept.ino, row_of(kept.chunk)));
-  if (!encoded || content->file == 0) return std::optional<Destination>();
-  // What is damaged here is told by whoever reads the object.
-  const auto envelope = Envelope::decode(content->envelope);
-  if (!envelope) return std::optional<Destination>();
-  const auto row = ChunkRow::decode(*encoded, envelope->chunk_size);
-  if (!row) return std::optional<Destination>();
-  const ChunkEntry& entry = row->at(index_in_row(kept.chunk));
+  if (!encoded || content.file == 0) return std::optional<Destination>();
+  COFFER_ASSIGN(const Envelope envelope, Envelope::decode(content.envelope));
+  COFFER_ASSIGN(const ChunkRow row, ChunkRow::decode(*encoded, envelope.chunk_size));
+  const ChunkEntry& entry = row.at(index_in_row(kept.chunk));
   if (!entry.present() || entry.length != kept.ciphertext.size() || !std::ranges::equal(entry.seal(), kept.seal))
     return std::optional<Destination>();
-  return std::optional(Destination{content->file, slot_offset(row_of(kept.chunk), entry.slot, envelope->chunk_size)});
+  return std::optional(Destination{content.file, slot_offset(row_of(kept.chunk), entry.slot, envelope.chunk_size)});
 }
+
+// Damage is told by whoever reads the object: it keeps no other from being opened.
+bool concerns_one_object(Code code) { return code == Code::kDamaged || code == Code::kNotFound; }
 
 }  // namespace
 
-void DataJournal::wrote(InodeNumber ino, std::uint64_t chunk, BytesView seal, BytesView ciphertext) {
+bool DataJournal::takes(std::size_t chunks) const {
   const std::lock_guard lock(mutex_);
-  if (too_much_) return;
-  written_bytes_ += ciphertext.size();
-  if (written_bytes_ > kJournalStepMax) {
-    too_much_ = true;
-    written_.clear();
-    return;
+  return !too_much_ && written_.size() + chunks <= kChunksMax;
+}
+
+void DataJournal::wrote(std::vector<JournaledChunk> chunks) {
+  const std::lock_guard lock(mutex_);
+  for (JournaledChunk& chunk : chunks) {
+    written_bytes_ += chunk.ciphertext.size();
+    if (too_much_ || written_bytes_ > kJournalStepMax) return wrote_many_locked();
+    const Place place{chunk.ino, chunk.chunk};
+    written_.insert_or_assign(place, std::move(chunk));
   }
-  written_.insert_or_assign({ino, chunk}, JournaledChunk{ino, chunk, to_bytes(seal), to_bytes(ciphertext)});
+}
+
+void DataJournal::wrote_many() {
+  const std::lock_guard lock(mutex_);
+  wrote_many_locked();
+}
+
+void DataJournal::wrote_many_locked() {
+  too_much_ = true;
+  written_.clear();
 }
 
 bool DataJournal::fits() const {
@@ -86,20 +100,25 @@ Status DataJournal::clear_locked(Catalog& catalog) {
 }
 
 Status settle_journal_locked(Catalog& catalog, Disk& disk) {
-  COFFER_ASSIGN(const auto journal, catalog.journal());
-  if (journal.empty()) return {};
+  COFFER_ASSIGN(const std::uint64_t rows, catalog.journal_rows());
+  if (rows == 0) return {};
   std::map<std::uint64_t, std::unique_ptr<DiskFile>> files;
-  for (const JournaledChunk& kept : journal) {
-    COFFER_ASSIGN(const auto to, destination_of(catalog, kept));
-    if (!to) continue;
-    auto& file = files[to->file];
+  for (std::uint64_t row = 1; row <= rows; ++row) {
+    const auto kept = catalog.journal(row);
+    if (!kept && concerns_one_object(kept.code())) continue;
+    if (!kept) return kept.error();
+    const auto to = destination_of(catalog, *kept);
+    if (!to && concerns_one_object(to.code())) continue;
+    if (!to) return to.error();
+    if (!*to) continue;
+    auto& file = files[(*to)->file];
     if (!file) {
-      auto opened = disk.open(data_file_name(to->file), OpenMode::kExisting);
-      if (!opened && opened.code() == Code::kNotFound) continue;  // damage, told by whoever reads the object
+      auto opened = disk.open(data_file_name((*to)->file), OpenMode::kExisting);
+      if (!opened && concerns_one_object(opened.code())) continue;
       if (!opened) return opened.error();
       file = *std::move(opened);
     }
-    COFFER_TRY(file->pwrite(to->offset, kept.ciphertext));
+    COFFER_TRY(file->pwrite((*to)->offset, kept->ciphertext));
   }
   for (const auto& [number, file] : files)
     if (file) COFFER_TRY(file->sync());

@@ -10,12 +10,16 @@
 namespace coffer {
 
 // Few sealed chunks need no flush of their data files: the catalog keeps them too, and one flush of its log makes both
-// durable (docs/FORMAT.md section 9). Here is what was written since the last durable commit, while that is little, and
+// durable (docs/FORMAT.md section 8). Here is what was written since the last durable commit, while that is little, and
 // what the catalog holds. Thread-safe.
 class DataJournal {
  public:
-  // Called after a chunk was written to its data file and before a map entry names it.
-  void wrote(InodeNumber ino, std::uint64_t chunk, BytesView seal, BytesView ciphertext);
+  // Whether chunks are wanted: since the last durable commit not too many were written.
+  bool takes(std::size_t chunks) const;
+  // Chunks that are in their data files, when their map entries are about to name them. Of those that a failed write left in
+  // free slots nothing is told: the map names the ones before.
+  void wrote(std::vector<JournaledChunk> chunks);
+  void wrote_many();
 
   // --- of a durable commit, while nothing changes content ---
   bool fits() const;            // the catalog may take what was written: it is little, and so is what is there
@@ -28,6 +32,8 @@ class DataJournal {
  private:
   using Place = std::pair<InodeNumber, std::uint64_t>;  // object and chunk
 
+  void wrote_many_locked();
+
   mutable std::mutex mutex_;  // all below
   std::map<Place, JournaledChunk> written_;
   std::size_t written_bytes_ = 0;
@@ -36,8 +42,9 @@ class DataJournal {
   std::size_t rows_bytes_ = 0;           // as they are counted; a row that was replaced counts for both
 };
 
-// What a power cut left in the journal goes to the data files, as far as the map still names it, and is synced there.
-// The rows go with the catalog's next commit. With the catalog's mutex, before anybody reads data files.
+// What a power cut left in the journal goes to the data files, as far as the map still names it, and is synced there;
+// the catalog's next commit says that no row counts any more. With the catalog's mutex, before anybody reads data files, and
+// not before it is known that this is the catalog to go on with. kNoSpace, kIo: nothing is lost, and the next opening does it.
 Status settle_journal_locked(Catalog& catalog, Disk& disk);
 
 }  // namespace coffer

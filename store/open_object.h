@@ -174,7 +174,7 @@ class OpenObject {
   Status take_seals(std::size_t count);
   bool lease_lasts(std::size_t count);
   Status put_chunks(std::span<Outgoing> chunks);  // the ciphertexts are in their slots afterwards, the entries made
-  Status put_run(std::span<Outgoing> run);
+  Status put_run(std::span<Outgoing> run, std::vector<JournaledChunk>* copies);  // for the journal, or null
   Status seal_inline();
 
   // rows

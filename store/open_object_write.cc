@@ -340,15 +340,18 @@ Status OpenObject::take_seals(std::size_t count) {
 Status OpenObject::put_chunks(std::span<Outgoing> chunks) {
   if (chunks.empty()) return {};
   COFFER_TRY(take_seals(chunks.size()));
+  std::vector<JournaledChunk> copies;
+  const bool keeps = parts_.journal.takes(chunks.size());
   for (std::size_t from = 0; from < chunks.size();) {
     auto to = from + 1;
     while (to < chunks.size() && to - from < kWriteBatchChunks &&
            row_of(chunks[to].chunk) == row_of(chunks[from].chunk) && chunks[to].slot == chunks[to - 1].slot + 1 &&
            chunks[to - 1].plain.size() == chunk_size())
       ++to;
-    COFFER_TRY(put_run(chunks.subspan(from, to - from)));
+    COFFER_TRY(put_run(chunks.subspan(from, to - from), keeps ? &copies : nullptr));
     from = to;
   }
+  keeps ? parts_.journal.wrote(std::move(copies)) : parts_.journal.wrote_many();
   return {};
 }
 
@@ -358,7 +361,7 @@ Result<std::shared_ptr<DiskFile>> OpenObject::data_file() {
   return file;
 }
 
-Status OpenObject::put_run(std::span<Outgoing> run) {
+Status OpenObject::put_run(std::span<Outgoing> run, std::vector<JournaledChunk>* copies) {
   static thread_local Bytes buffer;  // ciphertext alone
   buffer.resize(kWriteBatchChunks * chunk_size());
   const auto& kept = sealing_envelope();
@@ -382,8 +385,8 @@ Status OpenObject::put_run(std::span<Outgoing> run) {
   parts_.files.wrote(file_);
   const auto at = slot_offset(row_of(run[0].chunk), run[0].slot, chunk_size());
   COFFER_TRY(file->pwrite(at, BytesView(buffer).first(filled)));
-  for (std::size_t i = 0; i < count; ++i)
-    parts_.journal.wrote(ino_, run[i].chunk, run[i].entry.seal(), jobs[i].cipher);
+  for (std::size_t i = 0; copies != nullptr && i < count; ++i)
+    copies->push_back({ino_, run[i].chunk, to_bytes(run[i].entry.seal()), to_bytes(jobs[i].cipher)});
   return {};
 }
 

@@ -1,6 +1,7 @@
 #include "store/opened_store.h"
 
 #include "store/catalog_repair.h"
+#include "store/data_journal.h"
 #include "store/key_slots.h"
 #include "store/root_rekey.h"
 
@@ -41,6 +42,8 @@ Result<std::unique_ptr<OpenedStore>> OpenedStore::open(const std::string& path, 
                        : settle_key_slots(*opened->catalog, disk, slots));
   std::unique_lock lock(opened->catalog->mutex());
   COFFER_TRY(check_age(*opened->catalog, options.commit_counter_min));
+  // A copy's data files may be newer than it is: each chunk has to be opened before it is believed.
+  COFFER_TRY(restoring ? opened->catalog->set_journal_rows(0) : settle_journal_locked(*opened->catalog, disk));
   COFFER_ASSIGN(auto realm, opened->catalog->realm());
   lock.unlock();
 

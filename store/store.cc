@@ -53,6 +53,7 @@ Status Store::State::start() {
     return Error{Code::kDamaged, "a repair of this store did not end: run `coffer fsck STORE --repair` again"};
   {
     std::lock_guard lock(catalog.mutex());
+    COFFER_TRY(settle_journal_locked(catalog, disk));
     COFFER_TRY(inode_numbers.open_locked());
     COFFER_TRY(file_numbers.open_locked());
     COFFER_ASSIGN(inode_count, catalog.number("inodes", 1));

@@ -110,10 +110,11 @@ std::uint64_t Store::State::begin_round_frozen() {
 }
 
 // A new file needs its name on the disk, too. And blocks that were not synced must be there to be taken once more after a
-// power cut. On a disk that syncs at once, a second sync costs less than a second copy.
+// power cut. On a disk that syncs at once, a second sync costs less than a second copy. What a checkpoint begins with syncs
+// all files, so that little is left for its freeze.
 bool Store::State::keeps_data_frozen(const DataFiles::Batch& unsynced) {
   const bool syncs_at_once = data_sync_ns > 0 && data_sync_ns < kJournalWorthNs;
-  if (unsynced.empty() || was_full || syncs_at_once || !journal.fits()) return false;
+  if (unsynced.empty() || was_full || pin_next || syncs_at_once || !journal.fits()) return false;
   const bool any_new = std::any_of(unsynced.begin(), unsynced.end(), [](const auto& file) { return file.second; });
   const auto space = disk.space();
   if (any_new || !space || space->available < kSpaceScarce) return false;

@@ -284,10 +284,10 @@ struct Store::State {
   Status checkpoint();
 
   std::function<Status()> hook = [] { return Status(); };
-  std::mutex round_mutex;   // one durable commit at a time, with its syncs. Comes before commit_mutex
+  std::mutex round_mutex;   // one durable commit at a time, from its commit to end_round. Comes before commit_mutex
   std::mutex commit_mutex;  // one commit at a time; hook, and the four below
   std::vector<std::shared_ptr<OpenObject>> unsettled, in_round;
-  CommitPoint synced;  // up to here all data files are synced
+  CommitPoint synced;  // up to here all data files are synced, or the journal has what is not
   std::uint64_t recorded_inodes = 0;
   std::atomic<std::uint64_t> changes{0}, committed_changes{0}, durable_changes{0};
   std::atomic<std::uint64_t> starved{0};  // objects whose dirty chunks found no room at the last commit

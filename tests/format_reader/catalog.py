@@ -196,10 +196,19 @@ def open_catalog(root, store, boot_id, keyslots_hash):
     database.deserialize(bytes(plain))
     need(database.execute("PRAGMA integrity_check").fetchone() == ("ok",), "SQLite finds the catalog damaged")
     meta = dict(database.execute("SELECT name, value FROM meta"))
-    need(meta["format_version"] in (1, 2), "the store is of another version")
+    need(meta["format_version"] in (1, 2, 3), "the store is of another version")
     need(meta["store_id"] == root.store_id, "the catalog is another store's")
     need(keyslots_hash in (meta["keyslots_hash"], meta.get("keyslots_next_hash")), "keyslots.json is not the catalog's")
     return database
+
+
+def journal(database):
+    """{(ino, chunk): (seal, ciphertext)} of the rows that count."""
+    rows = database.execute("SELECT value FROM meta WHERE name = 'journal_rows'").fetchone()
+    if not rows or rows[0] == 0:
+        return {}
+    return {(ino, chunk): (seal, ciphertext) for ino, chunk, seal, ciphertext in
+            database.execute("SELECT ino, chunk, seal, bytes FROM journal WHERE row <= ?", rows)}
 
 
 def restored(database):

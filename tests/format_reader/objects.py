@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from catalog import journal
 from keys import Envelope, Opener
 from sealing import SEAL, Damaged, Fields, hkdf, need, open_gcm, u8, u16, u64
 
@@ -107,6 +108,7 @@ class Object:
         row = database.execute("SELECT file, envelope, next_envelope, inline FROM contents WHERE ino = ?", (ino,)).fetchone()
         self.file, envelope, next_envelope, self.inline = row if row else (0, None, None, None)
         self.envelopes = [Envelope.decode(e) for e in (envelope, next_envelope) if e is not None]
+        self.journal = journal(database)
         self.openers = {}
         for e in self.envelopes:
             need(e.object == ino, "the envelope is another object's")
@@ -129,8 +131,10 @@ class Object:
             for number, slots in rows:
                 row = number & 0xFFFFFF
                 for chunk, slot, length, parity, seal in chunks_of_row(row, slots, chunk_size):
-                    data_file.seek((1 + SLOTS_PER_ROW * row + slot) * chunk_size)
-                    ciphertext = data_file.read(length)
+                    kept_seal, ciphertext = self.journal.get((self.ino, chunk), (None, None))
+                    if kept_seal != seal:
+                        data_file.seek((1 + SLOTS_PER_ROW * row + slot) * chunk_size)
+                        ciphertext = data_file.read(length)
                     need(len(ciphertext) == length, "the data file is cut short")
                     yield chunk, parity, seal, ciphertext
 

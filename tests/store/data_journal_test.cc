@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <algorithm>
 #include <chrono>
@@ -7,6 +8,7 @@
 #include <string>
 #include <thread>
 
+#include "store/data_journal.h"
 #include "tests/store/store_rig.h"
 
 // Few chunks that were overwritten become durable with the catalog's log alone: their data files are not synced, and a
@@ -21,7 +23,7 @@ using testing::StoreRig;
 using Keep = SimulatedDisk::Keep;
 
 const NewInode kAttributes{0644, 1, 1, 0};
-constexpr std::uint64_t kFileSize = 64 * kChunkSize;
+constexpr std::uint64_t kFileSize = 130 * kChunkSize;
 constexpr const char* kDataFile = "objects/01/0000000000000001";
 
 class DataJournalTest : public ::testing::Test {
@@ -57,7 +59,7 @@ class DataJournalTest : public ::testing::Test {
 
   std::size_t journaled() {
     const std::lock_guard lock(rig_.catalog().mutex());
-    return rig_.catalog().journal()->size();
+    return *rig_.catalog().journal_rows();
   }
 
   void expect_content() {
@@ -183,6 +185,83 @@ TEST_F(DataJournalTest, ACutInTheMiddleOfBringingItBackChangesNothing) {
   }
 }
 
+// The map names the chunk before, and the journal is the only place where a power cut leaves that.
+TEST_F(DataJournalTest, AWriteThatFailsTakesNothingOutOfIt) {
+  overwrite(127 * kChunkSize, kChunkSize, 10);
+  ASSERT_TRUE(store().sync(ino_).ok());
+  ASSERT_EQ(journaled(), 1U);
+  for (std::uint64_t n = 1;; ++n) {
+    rig_.disk.fail_at(n, SimulatedDisk::Fault::kIo);
+    const bool failed = !store().write(ino_, 127 * kChunkSize, some_bytes(2 * kChunkSize, 11 + n)).ok();
+    const bool happened = rig_.disk.fault_happened();
+    rig_.disk.fail_never();
+    if (!happened) break;
+    ASSERT_TRUE(failed) << n;
+    overwrite(5 * kChunkSize, 4096, 50 + n);
+    ASSERT_TRUE(store().sync(ino_).ok()) << n;
+    const auto image = rig_.disk.image();
+    StoreRig after(*image, rig_.boots());
+    after.disk.crash(/*seed=*/1, Keep::kNothing);
+    after.crash(/*seed=*/1);
+    after.open();
+    const auto read = read_all(after.store(), ino_);
+    ASSERT_TRUE(read.ok()) << n << ": " << read.error().message;
+    ASSERT_EQ(*read, content_) << n;
+  }
+}
+
+TEST_F(DataJournalTest, ManySmallChunksAreSyncedInTheirFiles) {
+  const auto bucket = *store().resolve("bucket", "");
+  std::vector<InodeNumber> files;
+  for (int i = 0; i < 100; ++i) {
+    const auto made = store().create(bucket, "small" + std::to_string(i), kAttributes);
+    ASSERT_TRUE(made.ok());
+    ASSERT_TRUE(store().write(made->ino, 0, some_bytes(kInlineSizeMax + 10, 1)).ok());
+    files.push_back(made->ino);
+  }
+  ASSERT_TRUE(store().sync_all().ok());
+  for (const auto file : files) ASSERT_TRUE(store().write(file, 0, some_bytes(50, 2)).ok());
+  ASSERT_TRUE(store().sync_all().ok());
+  EXPECT_EQ(journaled(), 0U);
+}
+
+TEST_F(DataJournalTest, ARottenRowCostsItsObjectAlone) {
+  const auto other = store().create(*store().resolve("bucket", ""), "other", kAttributes);
+  ASSERT_TRUE(other.ok());
+  const auto bytes = some_bytes(3 * kChunkSize, 12);
+  ASSERT_TRUE(store().write(other->ino, 0, bytes).ok());
+  ASSERT_TRUE(store().sync_all().ok());
+  overwrite(0, 4096, 13);
+  ASSERT_TRUE(store().sync(ino_).ok());
+  {
+    const std::lock_guard lock(rig_.catalog().mutex());
+    auto& database = rig_.catalog().database();
+    ASSERT_EQ(sqlite3_exec(database.connection(), "UPDATE journal SET chunk = -1", nullptr, nullptr, nullptr), SQLITE_OK);
+    SealedDatabase::DataSynced all;
+    all.this_commit = true;
+    ASSERT_TRUE(rig_.catalog().commit(all).ok());
+    ASSERT_TRUE(database.sync_log().ok());
+  }
+  cut_power();
+  EXPECT_FALSE(read_all(store(), ino_).ok());
+  EXPECT_EQ(*read_all(store(), other->ino), bytes);
+}
+
+TEST_F(DataJournalTest, WithoutRoomToBringItBackTheStoreWaits) {
+  overwrite(129 * kChunkSize, 4096, 14);  // into a slot behind the file's end
+  ASSERT_TRUE(store().sync(ino_).ok());
+  rig_.disk.crash(/*seed=*/1, Keep::kNothing);
+  rig_.crash(/*seed=*/1);
+  rig_.disk.set_capacity(rig_.disk.used_bytes());
+  const auto opened = rig_.try_open();
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.code(), Code::kNoSpace);
+  rig_.drop();
+  rig_.disk.set_capacity(std::uint64_t{1} << 40);
+  rig_.open();
+  expect_content();
+}
+
 TEST_F(DataJournalTest, AStoreThatNeedsItSaysSo) {
   const auto format = [&] {
     const std::lock_guard lock(rig_.catalog().mutex());
@@ -202,6 +281,7 @@ TEST_F(DataJournalTest, WhatIsBroughtBackIsSyncedBeforeItsRowGoes) {
   ASSERT_TRUE(rig_.try_open_catalog().ok());
   {
     const std::lock_guard lock(rig_.catalog().mutex());
+    ASSERT_TRUE(settle_journal_locked(rig_.catalog(), rig_.disk).ok());
     SealedDatabase::DataSynced all;
     all.this_commit = true;
     ASSERT_TRUE(rig_.catalog().commit(all).ok());
