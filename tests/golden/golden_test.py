@@ -77,9 +77,10 @@ class Golden(Checks, unittest.TestCase):
             at.store = store
             at.mount()
             self.compare(at, entry)
-            at.cli("reseal", at.path("half"))
-            self.assertEqual(os.getxattr(at.path("half", "object"), SSE).decode(),
-                             entry["objects"]["half/object"]["next_sse"])
+            if "half/object" in entry["objects"]:
+                at.cli("reseal", at.path("half"))
+                self.assertEqual(os.getxattr(at.path("half", "object"), SSE).decode(),
+                                 entry["objects"]["half/object"]["next_sse"])
             write_file(at.path("bucket", "inline"), content("now", 40_000))
             os.rename(at.path("bucket", "large"), at.path("bucket", "moved"))
             at.remount()

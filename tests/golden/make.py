@@ -2,7 +2,8 @@
 """Makes the golden stores anew: make.py FOLDER. Needs root, /dev/fuse and $COFFER_BIN.
 
 Only for a new format version, whose stores are kept beside the old ones: a store that is here has to stay readable as
-it is. (Until version 1 is released a change of its bytes makes these stores anew.) One store for each scheme; between them each kind of unlock slot, and one whose daemon was killed.
+it is. (Until version 1 is released a change of its bytes makes these stores anew.) One store for each scheme; between them each kind of unlock slot, and one whose daemon was killed. `journal` is as a power cut
+leaves it: what was synced last is in the catalog's journal alone.
 """
 
 import hashlib
@@ -20,12 +21,14 @@ import stores  # noqa: E402
 
 CHUNK = 16384
 LOG_HEADERS = 8192
-SCHEMES = {  # store -> SSE, Bucket Key, the default that the half-resealed object is on its way to
+SCHEMES = {  # store -> SSE, Bucket Key, the default that the half-resealed object is on its way to; none: a mount would end that
     "sse-s3": ("AES256", False, "aws:kms:dsse"),
     "sse-kms": ("aws:kms", False, "AES256"),
     "bucket-key": ("aws:kms", True, "AES256"),
     "dsse-kms": ("aws:kms:dsse", False, "aws:kms"),
+    "journal": ("AES256", False, None),
 }
+KILLED = ("dsse-kms", "journal")
 
 
 def fill(at):
@@ -89,6 +92,25 @@ def half_resealed(sse, next_sse):
             "xattrs": {}, "sse": sse, "next_sse": next_sse}
 
 
+def overwrite_and_lose(at):
+    """A synced overwrite whose data file a power cut left as it was before; the tree with it."""
+    at.mount()
+    objects = os.path.join(at.store, "objects")
+    before = {path: read_file(path) for path in (os.path.join(folder, name) for folder, _, names in os.walk(objects) for name in names)}
+    with open(at.path("bucket", "overwritten"), "r+b") as file:
+        file.seek(CHUNK + 50)
+        file.write(content("third", 20))
+        file.flush()
+        os.fsync(file.fileno())
+    tree = described(at)
+    at.kill()
+    changed = [path for path, data in before.items() if read_file(path) != data]
+    assert changed, "nothing reached a data file"
+    for path in changed:
+        write_file(path, before[path])
+    return tree
+
+
 def cut_log(at):
     """Of a store that was unmounted: frames of generations that are over mean nothing, and do not compress."""
     os.truncate(os.path.join(at.store, "coffer.db-wal"), LOG_HEADERS)
@@ -107,7 +129,7 @@ def make(name, folder):
         write_file(secret, os.urandom(32))
         at.unlock = ("--key-file", secret)
         unlock = {"kind": stores.KEY_FILE, "secret": read_file(secret).hex()}
-    ended = "killed" if name == "dsse-kms" else "unmounted"
+    ended = "killed" if name in KILLED else "unmounted"
     try:
         at.init()
         unlocks = [unlock]
@@ -126,9 +148,12 @@ def make(name, folder):
         objects, symlinks = described(at)
         at.unmount()
         cut_log(at)
-        run([os.path.join(BIN, "tests", "golden", "half_resealed"), at.store, *at.unlock, "half", "object", next_sse,
-             "kill" if ended == "killed" else "end"])
-        objects["half/object"] = half_resealed(sse, next_sse)
+        if next_sse:
+            run([os.path.join(BIN, "tests", "golden", "half_resealed"), at.store, *at.unlock, "half", "object", next_sse,
+                 "kill" if ended == "killed" else "end"])
+            objects["half/object"] = half_resealed(sse, next_sse)
+        else:
+            objects, symlinks = overwrite_and_lose(at)
         if ended == "unmounted":
             cut_log(at)
         stores.pack(at.store, os.path.join(folder, name + ".tar.xz"))
