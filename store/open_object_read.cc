@@ -137,10 +137,9 @@ Status OpenObject::open_stored(std::uint64_t chunk, const ChunkEntry& entry, Mut
 }
 
 Result<PlainChunk> OpenObject::load_plain(std::uint64_t chunk) {
-  PlainChunk plain;
   const auto& entry = entry_in_memory(chunk);
-  if (!entry.present()) return plain;
-  plain.resize(entry.length);
+  if (!entry.present()) return PlainChunk();
+  auto plain = PlainChunk::for_overwrite(entry.length);
   COFFER_TRY(open_stored(chunk, entry, plain.span()));
   return plain;
 }

@@ -13,6 +13,13 @@ namespace coffer {
 class PlainChunk {
  public:
   PlainChunk() = default;
+  // Of bytes that the caller is about to overwrite, all of them.
+  static PlainChunk for_overwrite(std::size_t size) {
+    PlainChunk fresh;
+    fresh.grow(size);
+    fresh.size_ = size;
+    return fresh;
+  }
   PlainChunk(PlainChunk&& other) noexcept
       : bytes_(std::move(other.bytes_)),
         size_(std::exchange(other.size_, 0)),
