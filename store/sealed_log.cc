@@ -332,11 +332,12 @@ Status SealedLog::reserve(std::uint64_t frames) {
 // Zeros rather than an allocation: over blocks that were written before, a synced commit is one flush, without the
 // journal of the file system below.
 Status SealedLog::make_room(std::uint64_t end) {
+  static const Bytes kZeros(kLogGrowth);
   if (room_ == 0) {
     COFFER_ASSIGN(room_, file_->size());
   }
   while (room_ < end) {
-    COFFER_TRY(file_->pwrite(room_, Bytes(kLogGrowth)));
+    COFFER_TRY(file_->pwrite(room_, kZeros));
     room_ += kLogGrowth;
   }
   return {};
