@@ -299,13 +299,15 @@ TEST_F(DataJournalTest, ACheckpointWaitsForTheDataFilesOfARound) {
   std::promise<void> syncing;
   std::shared_ptr<const SimulatedDisk::Image> meanwhile;
   rig_.disk.before_sync("coffer.db", [&] {
-    overwrite(0, kJournalStepMax + kChunkSize, 9);
     rig_.disk.before_sync(kDataFile, [&] {
       syncing.set_value();
       std::this_thread::sleep_for(std::chrono::milliseconds(300));
       meanwhile = rig_.disk.image();
     });
-    round = std::async(std::launch::async, [&] { return store().sync(ino_); });
+    round = std::async(std::launch::async, [&] {
+      overwrite(0, kJournalStepMax + kChunkSize, 9);
+      return store().sync(ino_);
+    });
     syncing.get_future().wait();
   });
   ASSERT_TRUE(store().finish().ok());
