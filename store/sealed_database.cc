@@ -200,14 +200,14 @@ class ReaderOnDisk final : public SealedDatabase::Reader {
 
   Status begin() override {
     away_ = turn_.keep_away();
-    auto begun = connection_->run("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1;");
+    auto begun = connection_->look();
     if (!begun) end();
     return begun;
   }
 
   void end() override {
     // A statement of it never writes: it ends whatever SQLite answers.
-    if (connection_->in_transaction()) sqlite3_exec(connection_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+    if (connection_->in_transaction()) (void)connection_->end_look();
     if (away_.owns_lock()) away_.unlock();
   }
 
@@ -354,6 +354,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     COFFER_ASSIGN(auto connection, Connection::open(vfs_));
     COFFER_TRY(connection->settle(kReaderCacheKib));
     COFFER_TRY(connection->run("PRAGMA query_only=ON"));
+    COFFER_TRY(connection->prepare_look());
     return std::unique_ptr<Reader>(new ReaderOnDisk(std::move(connection), turn_, interrupted));
   }
 

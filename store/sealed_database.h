@@ -31,7 +31,8 @@ struct CommitPoint {
 //
 // Two kinds of commit come from two facts: commit() writes log frames and syncs nothing, so a killed process loses
 // nothing that was committed; and each commit carries `data_synced`, the point up to which the caller says all data
-// files are synced, or what they lack is in the catalog. After a power cut (another boot id) only commits up to the last `data_synced` in the log are used.
+// files are synced, or what they lack is in the catalog. After a power cut (another boot id) only commits up to the last
+// `data_synced` in the log are used.
 class SealedDatabase {
  public:
   enum class Presence { kCreate, kOpen };
