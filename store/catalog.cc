@@ -72,6 +72,11 @@ Result<std::unique_ptr<Catalog>> Catalog::open(Disk& disk, const KeySchedule& ke
   return catalog;
 }
 
+Status raise_format(Catalog& catalog, std::uint64_t version) {
+  COFFER_ASSIGN(const auto before, catalog.number("format_version"));
+  return before < version ? catalog.set_number("format_version", version) : Status();
+}
+
 std::mutex& Catalog::mutex() { return state_->mutex; }
 SealedDatabase& Catalog::database() { return *state_->database; }
 Result<CommitPoint> Catalog::commit(SealedDatabase::DataSynced data_synced) {

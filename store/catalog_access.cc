@@ -107,8 +107,7 @@ Result<std::vector<KeyGrant>> decode_grants(BytesView encoded) {
 }  // namespace
 
 Status Catalog::put_access(const std::string& name, BytesView value) {
-  COFFER_ASSIGN(const auto version, number("format_version"));
-  if (version < kFormatOfPolicies) COFFER_TRY(set_number("format_version", kFormatOfPolicies));
+  COFFER_TRY(raise_format(*this, kFormatOfPolicies));
   return set_blob(name, value);
 }
 

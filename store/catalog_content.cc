@@ -133,8 +133,7 @@ Status Catalog::put_journal(std::uint64_t row, const JournaledChunk& chunk) {
     COFFER_TRY(state_->statements.script(
         "CREATE TABLE IF NOT EXISTS journal("
         "row INTEGER PRIMARY KEY, ino INTEGER NOT NULL, chunk INTEGER NOT NULL, seal BLOB NOT NULL, bytes BLOB NOT NULL) STRICT"));
-    COFFER_ASSIGN(const auto version, number("format_version"));
-    if (version < kFormatOfJournal) COFFER_TRY(set_number("format_version", kFormatOfJournal));
+    COFFER_TRY(raise_format(*this, kFormatOfJournal));
     state_->journal_made = true;
   }
   return state_

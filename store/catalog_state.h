@@ -47,6 +47,8 @@ inline constexpr int kMapRowBits = 24;  // of a map row's id; the inode is above
 static_assert(kMapRowMax == (1U << kMapRowBits) - 1);
 
 Status make_tables(Statements& statements);
+// From now on the store is of this format at least: earlier versions refuse it.
+Status raise_format(Catalog& catalog, std::uint64_t version);
 
 // SipHash-2-4 of a name under the store's key, cut to 62 bits. At least 3: 0 means "from the start" to list(), and 1
 // and 2 are left to callers for "." and "..".
