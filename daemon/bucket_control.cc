@@ -60,19 +60,20 @@ Status StoreBucketControl::put_rule(const BucketName& bucket, const SseRule& rul
 
 Status StoreBucketControl::put_directory_rule(const BucketName& bucket, const SseRule& rule, const Principal& caller) {
   if (!rule.kms_key) return store_.put_rule(bucket, rule);
-  COFFER_ASSIGN(const KeyMetadata key, kms_.authorize("kms:GenerateDataKey", *rule.kms_key, {caller}));
-  if (key.manager == KeyManager::kAws)
+  const auto key = kms_.authorize("kms:GenerateDataKey", *rule.kms_key, {caller});
+  if (!key.ok() && (key.code() != Code::kKeyMissing || !parse_kms_arn(*rule.kms_key))) return key.error();
+  if (key.ok() && key->manager == KeyManager::kAws)
     return Error{Code::kInvalidArgument, "The AWS managed key (aws/s3) is not supported in directory buckets."};
-  COFFER_TRY(try_key(bucket, key.arn, caller));
-  return store_.put_rule(bucket, rule, key.arn);
+  // An ARN that is not known here may be one of the KMS elsewhere, which then says so.
+  const std::string key_arn = key.ok() ? key->arn : *rule.kms_key;
+  COFFER_TRY(try_key(bucket, key_arn, caller));
+  return store_.put_rule(bucket, rule, key_arn);
 }
 
 // Not before a key has wrapped and opened something for this very caller is it the bucket's for life.
 Status StoreBucketControl::try_key(const BucketName& bucket, std::string_view key_arn, const Principal& caller) {
   COFFER_ASSIGN(const Bucket found, store_.find_bucket(bucket));
-  const auto arn = parse_kms_arn(key_arn);
-  COFFER_ASSIGN(const Region region, Region::parse(arn ? arn->region : ""));
-  const EncryptionContext context = {{std::string(kContextArn), bucket_arn({found.owner, region}, bucket)}};
+  const EncryptionContext context = {{std::string(kContextArn), bucket_arn({found.owner, region_}, bucket)}};
   COFFER_ASSIGN(const DataKey made, calls_.generate_data_key(key_arn, context, caller));
   COFFER_TRY(calls_.decrypt(made.blob, context, caller));
   return {};

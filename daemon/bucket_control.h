@@ -14,13 +14,14 @@ class StoreBucketControl final : public BucketControl {
  public:
   // Buckets made here belong to `uid` and `gid`, the mounter.
   // calls: where the calls go that S3 makes for a caller, in front of kms.
-  StoreBucketControl(Store& store, const Keyring& keyring, LocalKms& kms, Kms& calls, KernelCache& cache,
+  StoreBucketControl(Store& store, const Keyring& keyring, LocalKms& kms, Kms& calls, KernelCache& cache, Region region,
                      std::uint32_t uid, std::uint32_t gid, Log log)
       : store_(store),
         keyring_(keyring),
         kms_(kms),
         calls_(calls),
         cache_(cache),
+        region_(std::move(region)),
         uid_(uid),
         gid_(gid),
         log_(std::move(log)) {}
@@ -42,6 +43,7 @@ class StoreBucketControl final : public BucketControl {
   LocalKms& kms_;
   Kms& calls_;
   KernelCache& cache_;
+  const Region region_;
   const std::uint32_t uid_, gid_;
   const Log log_;
 };

@@ -154,7 +154,8 @@ Status serve(const DaemonOptions& options, const Log& log, Starter& starter) {
   COFFER_ASSIGN(const auto shell, FuseShell::mount(*store, clock, shell_asked, log));
   COFFER_TRY(shell->start());
 
-  StoreBucketControl buckets(*store, *opened->keyring, kms, *opened->observed_kms, *shell, getuid(), getgid(), log);
+  StoreBucketControl buckets(*store, *opened->keyring, kms, *opened->observed_kms, *shell, realm.region, getuid(),
+                             getgid(), log);
   StoreKeyUsers key_users(*store, *opened->bucket_keys, *shell, log);
   KmsKeyControl keys(kms, key_users, make_durable);
   StoreAccessControl access(*store, *opened->users, credentials, clock, realm);

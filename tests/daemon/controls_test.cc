@@ -58,7 +58,7 @@ class ControlsTest : public testing::Test {
   }
 
   StoreBucketControl buckets() {
-    return {*store_, *opened_->keyring, *opened_->kms, *opened_->observed_kms, cache_, 1000, 100,
+    return {*store_, *opened_->keyring, *opened_->kms, *opened_->observed_kms, cache_, Region::parse("us-east-1").value(), 1000, 100,
             [this](LogLevel, std::string_view line) { log_.emplace_back(line); }};
   }
   static BucketName name(std::string_view text) { return BucketName::parse(text).value(); }

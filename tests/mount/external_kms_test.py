@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from mounted import COFFERD, EKEYREVOKED, ENOKEY, KMS_KEY_ID, MountTest, Scratch, coffer, content, drop_file, main, read_file, \
+from mounted import COFFERD, EKEYREVOKED, ENOKEY, KMS_KEY_ID, MountTest, Scratch, coffer, content, drop_file, main, read_file, rule_xml, \
     wait_for, write_file
 
 PROMPT_SECONDS = 15.0  # the longest call is 6 seconds; the rest is for a machine that is busy
@@ -72,6 +72,26 @@ class ExternalKms(MountTest):
         self.at.remount()  # without it
         self.assertErrno(ENOKEY, read_file, self.at.path("object-keys", "100"))
         self.assertEqual(read_file(self.at.path("local", "100")), content("local", 100))
+
+    def test_a_directory_bucket_has_a_key_there_for_life(self):
+        name = "base--use1-az4--x-s3"
+        self.at.cli("bucket", "create", name)
+
+        def put(key):
+            answer = self.at.wire().put_encryption(name, rule_xml("aws:kms", key), service="s3express")
+            return answer.status, answer.status != 200 and answer.code
+
+        self.assertEqual(put(self.key[:-12] + "000000000000"), (400, "KMS.NotFoundException"))
+        self.there.cli("kms", "disable-key", self.key)
+        self.assertEqual(put(self.key), (400, "KMS.DisabledException"))
+        self.there.cli("kms", "enable-key", self.key)
+        self.assertEqual(put(self.key), (200, False))
+        write_file(self.at.path(name, "file"), content("there", 70_000), sync=True)
+        found = self.at.inspect(name, "file")
+        self.assertEqual((found["kms_key_arn"], found["bucket_key"]), (self.key, True))
+        self.at.remount(*self.flags)
+        self.assertEqual(read_file(self.at.path(name, "file")), content("there", 70_000))
+        self.assertEqual(put(self.there.create_key()), (400, "InvalidRequest"))
 
     def test_while_it_is_gone_cached_keys_go_on_the_rest_fails_at_once_and_a_mount_starts(self):
         buckets = self.buckets()
