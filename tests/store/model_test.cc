@@ -191,7 +191,7 @@ TEST(Model, TheNthFailureOfTheDiskLosesNothingAnswered) {
   using Fault = testing::SimulatedDisk::Fault;
   for (const auto fault : {Fault::kIo, Fault::kNoSpace, Fault::kTorn, Fault::kPowerOff}) {
     bool happened = true;
-    for (std::uint64_t n = 1; happened && n < 2000; n += 1) {
+    for (std::uint64_t n = 1; happened && n < 2000; n += testing::stride(1)) {
       const auto wrong = FaultRun().go(n, fault, happened);
       ASSERT_EQ(wrong, "") << "fault " << static_cast<int>(fault) << " at " << n;
     }

@@ -469,9 +469,9 @@ constexpr std::uint64_t kAllBelow = 60;  // of every kind of failure the first o
 // Runs the workload with each n-th call failing until none does.
 void for_every_n(const std::string& what, std::uint64_t usual_stride,
                  const std::function<Blow(std::uint64_t n)>& blow_at) {
-  const auto stride = testing::stride(usual_stride);
+  const auto stride = testing::stride(usual_stride), all_below = testing::rounds(kAllBelow);
   std::uint64_t n = 1, runs = 0, poisoned = 0;
-  for (bool struck = true; struck; n += n < kAllBelow ? 1 : stride) {
+  for (bool struck = true; struck; n += n < all_below ? 1 : stride) {
     const Blow blow = blow_at(n);
     FailureRun run(blow, n);
     const auto wrong = run.go();
