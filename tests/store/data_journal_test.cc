@@ -69,8 +69,7 @@ class DataJournalTest : public ::testing::Test {
   }
 
   void cut_power(Keep keep = Keep::kNothing) {
-    rig_.disk.crash(/*seed=*/7, keep);
-    rig_.crash(/*seed=*/7);
+    rig_.crash(/*seed=*/7, keep);
     rig_.open();
   }
 
@@ -164,8 +163,7 @@ TEST_F(DataJournalTest, WhatWasOverwrittenSinceIsNotBroughtBack) {
 TEST_F(DataJournalTest, ACutInTheMiddleOfBringingItBackChangesNothing) {
   for (std::uint64_t i = 0; i < 4; ++i) overwrite(i * kChunkSize, 4096, 400 + i);
   ASSERT_TRUE(store().sync(ino_).ok());
-  rig_.disk.crash(/*seed=*/1, Keep::kNothing);
-  rig_.crash(/*seed=*/1);
+  rig_.crash(/*seed=*/1, Keep::kNothing);
   const auto image = rig_.disk.image();
   for (std::uint64_t n = 1;; ++n) {
     StoreRig again(*image, rig_.boots() + 1);
@@ -201,8 +199,7 @@ TEST_F(DataJournalTest, AWriteThatFailsTakesNothingOutOfIt) {
     ASSERT_TRUE(store().sync(ino_).ok()) << n;
     const auto image = rig_.disk.image();
     StoreRig after(*image, rig_.boots());
-    after.disk.crash(/*seed=*/1, Keep::kNothing);
-    after.crash(/*seed=*/1);
+    after.crash(/*seed=*/1, Keep::kNothing);
     after.open();
     const auto read = read_all(after.store(), ino_);
     ASSERT_TRUE(read.ok()) << n << ": " << read.error().message;
@@ -250,8 +247,7 @@ TEST_F(DataJournalTest, ARottenRowCostsItsObjectAlone) {
 TEST_F(DataJournalTest, WithoutRoomToBringItBackTheStoreWaits) {
   overwrite(129 * kChunkSize, 4096, 14);  // into a slot behind the file's end
   ASSERT_TRUE(store().sync(ino_).ok());
-  rig_.disk.crash(/*seed=*/1, Keep::kNothing);
-  rig_.crash(/*seed=*/1);
+  rig_.crash(/*seed=*/1, Keep::kNothing);
   rig_.disk.set_capacity(rig_.disk.used_bytes());
   const auto opened = rig_.try_open();
   ASSERT_FALSE(opened.ok());
@@ -276,8 +272,7 @@ TEST_F(DataJournalTest, AStoreThatNeedsItSaysSo) {
 TEST_F(DataJournalTest, WhatIsBroughtBackIsSyncedBeforeItsRowGoes) {
   overwrite(0, 4096, 7);
   ASSERT_TRUE(store().sync(ino_).ok());
-  rig_.disk.crash(/*seed=*/1, Keep::kNothing);
-  rig_.crash(/*seed=*/1);
+  rig_.crash(/*seed=*/1, Keep::kNothing);
   ASSERT_TRUE(rig_.try_open_catalog().ok());
   {
     const std::lock_guard lock(rig_.catalog().mutex());
@@ -315,8 +310,7 @@ TEST_F(DataJournalTest, ACheckpointWaitsForTheDataFilesOfARound) {
   EXPECT_TRUE(round.get().ok());
 
   StoreRig after(*meanwhile, rig_.boots());
-  after.disk.crash(/*seed=*/1, Keep::kNothing);
-  after.crash(/*seed=*/1);
+  after.crash(/*seed=*/1, Keep::kNothing);
   after.open();
   const auto read = read_all(after.store(), ino_);
   EXPECT_TRUE(read.ok()) << read.error().message;

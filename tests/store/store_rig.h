@@ -84,8 +84,8 @@ class StoreRig {
     disk.start();
   }
   // The power goes; another boot follows.
-  void crash(std::uint64_t seed) {
-    disk.crash(seed);
+  void crash(std::uint64_t seed, SimulatedDisk::Keep keep = SimulatedDisk::Keep::kRandomPart) {
+    disk.crash(seed, keep);
     drop();
     disk.start();
     ++boots_;
