@@ -100,6 +100,7 @@ inline constexpr std::size_t kUnsettledRowsMax = 2048;     // rows that hold slo
 // Sealed chunks that one durable commit keeps in the catalog instead of syncing their data files, and all that it may keep
 // before these are synced: a power cut leaves at most so much to be written again.
 inline constexpr std::size_t kJournalStepMax = 256 << 10, kJournalBytesMax = 1 << 20;
+inline constexpr std::size_t kJournalChunksMax = 64;       // of one durable commit: a row takes pages of the catalog however short it is
 inline constexpr std::size_t kWriteBatchChunks = 64;       // chunks sealed into one buffer and one pwrite: 1 MiB
 inline constexpr std::size_t kResealStepChunks = 64;       // moved per step, with the object locked
 inline constexpr std::size_t kRewrapStepObjects = 256;     // wrapped anew per step: some 10 ms, then the mount's users

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 
+#include "base/limits.h"
 #include "store/chunk_map.h"
 
 namespace coffer {
 namespace {
-
-// Of one durable commit, also where each is small: a row takes pages of the catalog however short it is.
-constexpr std::size_t kChunksMax = 64;
 
 // Where the map has exactly this chunk: in a file, from an offset on. Nothing: it was overwritten, moved or removed since.
 struct Destination {
@@ -33,7 +31,7 @@ bool concerns_one_object(Code code) { return code == Code::kDamaged || code == C
 
 bool DataJournal::takes(std::size_t chunks) const {
   const std::lock_guard lock(mutex_);
-  return !too_much_ && written_.size() + chunks <= kChunksMax;
+  return !too_much_ && written_.size() + chunks <= kJournalChunksMax;
 }
 
 void DataJournal::wrote(std::vector<JournaledChunk> chunks) {
