@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "admin/authorization.h"
 #include "admin/s3_api.h"
 #include "base/limits.h"
 #include "iam/policy.h"
@@ -35,7 +38,15 @@ bool is_about_policy(S3Operation operation) {
          operation == S3Operation::kDeleteBucketPolicy;
 }
 
-PolicyContext context_of(const HttpRequest& request, const Region& region, bool directory) {
+// Milliseconds since the request was signed. A clock ahead of ours signs nothing in the future.
+std::optional<std::int64_t> signature_age_ms(const HttpRequest& request, std::int64_t now_ns) {
+  const auto read = read_authorization(request, "s3");
+  const auto* authorization = std::get_if<Authorization>(&read);
+  if (authorization == nullptr) return std::nullopt;
+  return std::max<std::int64_t>(0, now_ns / 1'000'000 - authorization->time * 1000);
+}
+
+PolicyContext context_of(const HttpRequest& request, const Region& region, bool directory, std::int64_t now_ns) {
   const std::string service = directory ? "s3express:" : "s3:";
   PolicyContext context;
   context.add("aws:RequestedRegion", region.str());
@@ -43,6 +54,7 @@ PolicyContext context_of(const HttpRequest& request, const Region& region, bool 
   context.add("aws:ViaAWSService", "false");
   context.add(service + "signatureversion", "AWS4-HMAC-SHA256");
   context.add(service + "authType", request.header("authorization") ? "REST-HEADER" : "REST-QUERY-STRING");
+  if (const auto age = signature_age_ms(request, now_ns)) context.add(service + "signatureAge", std::to_string(*age));
   if (const auto agent = request.header("user-agent")) context.add("aws:UserAgent", std::string(*agent));
   for (const char* name : {"x-amz-acl", "x-amz-content-sha256", "x-amz-object-ownership"})
     if (const auto header = request.header(name)) context.add(service + name, std::string(*header));
@@ -71,7 +83,7 @@ std::optional<S3Error> S3Api::check_access(S3Operation operation, const BucketIn
   if (owner && is_about_policy(operation)) return std::nullopt;
   const bool directory = bucket.name.is_directory_bucket();
   const auto actions = actions_of(operation);
-  auto context = context_of(request, realm_.region, directory);
+  auto context = context_of(request, realm_.region, directory, clock_.wall_ns());
   context.add("aws:ResourceAccount", bucket.owner.str());
   context.add(directory ? "s3express:ResourceAccount" : "s3:ResourceAccount", bucket.owner.str());
   return to_answer(access_.authorize_bucket({directory ? actions.directory : actions.plain,
@@ -89,7 +101,7 @@ std::optional<S3Error> S3Api::check_access(S3Operation operation, std::string_vi
   const auto actions = actions_of(operation);
   const auto resource = name.ok() ? arn_of(*name, caller.account) : std::string("*");
   return to_answer(access_.authorize({directory ? actions.directory : actions.plain, resource, caller,
-                                      context_of(request, realm_.region, directory)}),
+                                      context_of(request, realm_.region, directory, clock_.wall_ns())}),
                    bucket);
 }
 

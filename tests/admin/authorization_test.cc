@@ -288,5 +288,35 @@ TEST(SignedInTheQuery, AHashThatIsGivenIsVerified) {  // AUTH-13, 14, PBE-58
   }
 }
 
+// "Deny requests with signatures older than ten minutes" (S3 User Guide, "SigV4 authentication-specific policy keys").
+TEST(SignedInTheQuery, APolicySeesHowOldASignatureIs) {
+  constexpr std::int64_t kSignedNs = 1'767'225'600 * kNs;
+  struct Case {
+    std::string bucket, key;
+  };
+  for (const auto& c :
+       std::vector<Case>{{"docs", "s3:signatureage"}, {"dir--usw2-az1--x-s3", "s3express:signatureage"}}) {
+    AdminRoom room;
+    room.buckets.add("dir--usw2-az1--x-s3");
+    const auto age = [&] {
+      const auto* said = room.access.last_context.find(c.key);
+      return said == nullptr || said->size() != 1 ? std::string("(absent)") : said->front();
+    };
+    room.clock.set_wall_ns(kSignedNs);
+    const auto in_query = presigned(room, room.request("GET", "/" + c.bucket + "?encryption"));
+    const auto in_header = room.signed_request(room.request("GET", "/" + c.bucket + "?encryption"));
+    for (const auto& request : {in_query, in_header}) {
+      for (const std::int64_t ms : {0, 1, 59'999}) {
+        room.clock.set_wall_ns(kSignedNs + ms * 1'000'000);
+        ASSERT_EQ(room.server.handle(request).status, 200);
+        EXPECT_EQ(age(), std::to_string(ms)) << c.key;
+      }
+      room.clock.set_wall_ns(kSignedNs - 60 * kNs);  // the client's clock is ahead
+      ASSERT_EQ(room.server.handle(request).status, 200);
+      EXPECT_EQ(age(), "0") << c.key;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace coffer

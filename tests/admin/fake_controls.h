@@ -496,6 +496,7 @@ class FakeAccess final : public AccessControl, public BucketPolicyControl {
 
   Status authorize(const Request& request) override {
     last_resource = request.resource;
+    last_context = request.context;
     return denied.contains(std::string(request.action)) ? refused(request) : Status();
   }
   Status authorize_bucket(const Request& request, const BucketInfo& bucket) override {
@@ -526,6 +527,7 @@ class FakeAccess final : public AccessControl, public BucketPolicyControl {
 
   std::set<std::string> denied;
   std::string last_resource;
+  PolicyContext last_context;
   std::map<std::string, std::string> policies;
 
  private:
