@@ -606,6 +606,7 @@ class FakeCredentials final : public Credentials {
     return id == key_.id ? std::shared_ptr<const AccessKey>(std::shared_ptr<void>(), &key_) : nullptr;
   }
   const AccessKey& key() const { return key_; }
+  void become(Principal principal) { key_.principal = std::move(principal); }  // the key is another one's from now on
 
  private:
   AccessKey key_;

@@ -43,14 +43,33 @@ TEST(PolicyApi, ABucketPolicyThatIsNoneIsMalformed) {
   EXPECT_TRUE(room.access.policies.empty());
 }
 
-// Each operation is one action of S3's, and is refused where that is.
+const Principal kAnn{*AccountId::parse("000000000000"), "arn:aws:iam::000000000000:user/ann"};
+
+// Each operation is one action of S3's, and is refused to a user where that is.
 TEST(PolicyApi, EveryS3OperationAsksForItsAction) {  // SEED-30
   struct Row {
     std::string method, target, action;
   };
   const std::string dir = "/dir--usw2-az1--x-s3";
+  const auto as_ann = [](AdminRoom& room, const std::string& method, const std::string& target) {
+    room.buckets.add("dir--usw2-az1--x-s3");
+    room.credentials.become(kAnn);
+    const bool express = target.find("--x-s3") != std::string::npos || target.ends_with("?express");
+    const auto path = target.substr(0, target.find("?express"));
+    return room.server.handle(room.signed_request(room.request(method, path, method == "PUT" ? "<x/>" : ""),
+                                                  express ? "s3express" : "s3"));
+  };
   for (const auto& [method, target, action] :
        std::vector<Row>{{"GET", "/", "s3:ListAllMyBuckets"},
+                        {"GET", "/?express", "s3express:ListAllMyDirectoryBuckets"},
+                        {"PUT", "/new--usw2-az1--x-s3", "s3express:CreateBucket"},
+                        {"HEAD", dir, "s3express:CreateSession"},
+                        {"PUT", "/docs?policy", "s3:PutBucketPolicy"},
+                        {"GET", "/docs?policy", "s3:GetBucketPolicy"},
+                        {"DELETE", "/docs?policy", "s3:DeleteBucketPolicy"},
+                        {"PUT", dir + "?policy", "s3express:PutBucketPolicy"},
+                        {"GET", dir + "?policy", "s3express:GetBucketPolicy"},
+                        {"DELETE", dir + "?policy", "s3express:DeleteBucketPolicy"},
                         {"PUT", "/fresh", "s3:CreateBucket"},
                         {"HEAD", "/docs", "s3:ListBucket"},
                         {"DELETE", "/docs", "s3:DeleteBucket"},
@@ -63,15 +82,26 @@ TEST(PolicyApi, EveryS3OperationAsksForItsAction) {  // SEED-30
                         {"DELETE", dir, "s3express:DeleteBucket"},
                         {"GET", dir + "?session", "s3express:CreateSession"}}) {
     AdminRoom room;
-    room.buckets.add("dir--usw2-az1--x-s3");
     room.access.denied = {action};
-    const auto response = room.s3(method, target, method == "PUT" ? "<x/>" : "");
+    const auto response = as_ann(room, method, target);
     EXPECT_EQ(response.status, 403) << method << " " << target;
     if (method != "HEAD") {
       EXPECT_EQ(element(response.body, "Code"), "AccessDenied") << method << " " << target;
     }
     EXPECT_EQ(room.buckets.changes, 0) << method << " " << target;
+    EXPECT_TRUE(room.access.policies.empty()) << method << " " << target;
+    AdminRoom open;
+    EXPECT_NE(as_ann(open, method, target).status, 403) << method << " " << target;
   }
+}
+
+TEST(PolicyApi, AnotherAccountReachesNoPolicy) {  // SEED-32
+  AdminRoom room;
+  room.access.policies["docs"] = kBucketPolicy;
+  room.credentials.become(Principal::root_of(*AccountId::parse("111122223333")));
+  for (const auto* method : {"PUT", "GET", "DELETE"})
+    EXPECT_EQ(room.s3(method, "/docs?policy", std::string_view(method) == "PUT" ? "{}" : "").status, 403) << method;
+  EXPECT_EQ(room.access.policies.at("docs"), kBucketPolicy);
 }
 
 TEST(PolicyApi, TheOwnerAlwaysReachesThePolicy) {  // SEED-31
