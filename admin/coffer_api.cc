@@ -88,10 +88,12 @@ bool CofferApi::knows(std::string_view operation) { return find(operation) != nu
 
 bool CofferApi::is_local(std::string_view operation) { return operation == kChangeUnlockSlots; }
 
-JsonAnswer CofferApi::serve(std::string_view operation, std::string_view body, const Principal& caller) {
+JsonAnswer CofferApi::serve(std::string_view operation, std::string_view body, const Principal& caller,
+                            std::string_view user_agent) {
   const auto* row = find(operation);
   if (row == nullptr) return unknown_operation();
-  const auto allowed = access_.authorize_store("coffer:" + std::string(operation), caller);
+  const auto action = "coffer:" + std::string(operation);
+  const auto allowed = access_.authorize_store({action, "*", caller, user_agent});
   if (!allowed.ok()) return to_coffer(allowed.error(), "");
   const auto request = parse_json_object(body);
   if (const auto* error = std::get_if<JsonError>(&request)) return *error;

@@ -48,7 +48,8 @@ class CofferApi {
         audit_(audit),
         access_(access) {}
 
-  JsonAnswer serve(std::string_view operation, std::string_view body, const Principal& caller);
+  JsonAnswer serve(std::string_view operation, std::string_view body, const Principal& caller,
+                   std::string_view user_agent);
 
   static bool knows(std::string_view operation);
   static bool is_local(std::string_view operation);  // for callers on this machine's Unix socket alone

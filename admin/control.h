@@ -185,12 +185,13 @@ class AccessControl {
     std::string_view action;  // s3:PutEncryptionConfiguration
     std::string resource;     // its ARN
     const Principal& caller;
-    PolicyContext context = {};  // condition keys of this request alone
+    std::string_view user_agent = {};
+    PolicyContext context = {};  // condition keys of this operation alone
   };
   virtual Status authorize(const Request& request) = 0;  // by the caller's own policies alone
   virtual Status authorize_bucket(const Request& request, const BucketInfo& bucket) = 0;
   // What concerns the store as a whole: principals of its own account alone.
-  virtual Status authorize_store(std::string_view action, const Principal& caller) = 0;
+  virtual Status authorize_store(const Request& request) = 0;
   // What concerns an account's users: its own principals, and the root of the store's account.
   virtual Status authorize_account(const Request& request, const AccountId& account) = 0;
 };

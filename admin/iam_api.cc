@@ -74,7 +74,8 @@ const IamApi::Row* IamApi::find(std::string_view operation) {
 bool IamApi::knows(std::string_view operation) { return find(operation) != nullptr; }
 
 // Whether the caller may is asked before the rest of the request is read: a stranger learns nothing of users.
-JsonAnswer IamApi::serve(std::string_view operation, std::string_view body, const Principal& caller) {
+JsonAnswer IamApi::serve(std::string_view operation, std::string_view body, const Principal& caller,
+                         std::string_view user_agent) {
   const auto* row = find(operation);
   if (row == nullptr) return unknown_operation();
   const auto request = parse_json_object(body);
@@ -88,7 +89,7 @@ JsonAnswer IamApi::serve(std::string_view operation, std::string_view body, cons
   if (!account.ok()) return validation_error("Account has 12 digits");
   const auto resource = "arn:aws:iam::" + account->str() + ":user/" + (all ? "*" : user);
   const auto action = "iam:" + std::string(operation);
-  const auto allowed = access_.authorize_account({action, resource, caller}, *account);
+  const auto allowed = access_.authorize_account({action, resource, caller, user_agent}, *account);
   if (!allowed.ok()) return to_iam(allowed.error());
   return (this->*row->operation)(members, {*account, user});
 }

@@ -28,7 +28,8 @@ class IamApi {
  public:
   IamApi(UserControl& users, AccessControl& access) : users_(users), access_(access) {}
 
-  JsonAnswer serve(std::string_view operation, std::string_view body, const Principal& caller);
+  JsonAnswer serve(std::string_view operation, std::string_view body, const Principal& caller,
+                   std::string_view user_agent);
 
   static bool knows(std::string_view operation);
 

@@ -51,7 +51,7 @@ const KmsApi::Row* KmsApi::find(std::string_view operation) {
 
 bool KmsApi::knows(std::string_view operation) { return find(operation) != nullptr; }
 
-JsonAnswer KmsApi::serve(std::string_view operation, std::string_view body, const Principal& caller) {
+JsonAnswer KmsApi::serve(std::string_view operation, std::string_view body, const KmsCall& caller) {
   const auto* row = find(operation);
   if (row == nullptr) return unknown_operation();
   const auto request = parse_json_object(body);

@@ -57,28 +57,28 @@ JsonAnswer grants_page(std::vector<ListedGrant> grants, std::int64_t limit, cons
 
 }  // namespace
 
-JsonAnswer KmsApi::get_key_policy(Request request, const Principal& caller) {
+JsonAnswer KmsApi::get_key_policy(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   take_policy_name(members);
   if (members.error()) return *members.error();
-  const auto policy = kms_.access.key_policy(key_id, {caller});
+  const auto policy = kms_.access.key_policy(key_id, caller);
   if (!policy.ok()) return to_kms(policy.error());
   return print_json({{"Policy", *policy}, {"PolicyName", kDefault}});
 }
 
-JsonAnswer KmsApi::list_key_policies(Request request, const Principal& caller) {
+JsonAnswer KmsApi::list_key_policies(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   members.integer("Limit", 1, 1000);
   members.text("Marker", kMarkerSizes);
   if (members.error()) return *members.error();
-  const auto allowed = kms_.access.check_key_policy(key_id, {caller});
+  const auto allowed = kms_.access.check_key_policy(key_id, caller);
   if (!allowed.ok()) return to_kms(allowed.error());
   return print_json({{"PolicyNames", {kDefault}}, {"Truncated", false}});
 }
 
-JsonAnswer KmsApi::put_key_policy(Request request, const Principal& caller) {
+JsonAnswer KmsApi::put_key_policy(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   take_policy_name(members);
@@ -86,12 +86,12 @@ JsonAnswer KmsApi::put_key_policy(Request request, const Principal& caller) {
   const bool bypass = members.flag("BypassPolicyLockoutSafetyCheck");
   if (members.error()) return *members.error();
   using LockOut = KeyAccessControl::LockOut;
-  const auto put = kms_.access.put_key_policy(key_id, text, bypass ? LockOut::kAllow : LockOut::kRefuse, {caller});
+  const auto put = kms_.access.put_key_policy(key_id, text, bypass ? LockOut::kAllow : LockOut::kRefuse, caller);
   if (!put.ok() && put.code() == Code::kInvalidArgument) return malformed(put.error().message);
   return nothing_or(put);
 }
 
-JsonAnswer KmsApi::create_grant(Request request, const Principal& caller) {
+JsonAnswer KmsApi::create_grant(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   NewGrant terms;
@@ -108,7 +108,7 @@ JsonAnswer KmsApi::create_grant(Request request, const Principal& caller) {
   return print_json({{"GrantId", grant->grant_id}, {"GrantToken", grant->token}});
 }
 
-JsonAnswer KmsApi::list_grants(Request request, const Principal& caller) {
+JsonAnswer KmsApi::list_grants(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   const auto limit = members.integer("Limit", 1, 100).value_or(50);
@@ -116,7 +116,7 @@ JsonAnswer KmsApi::list_grants(Request request, const Principal& caller) {
   const auto grant_id = members.text("GrantId", kGrantIdSizes);
   const auto grantee = members.text("GranteePrincipal", kPrincipalSizes);
   if (members.error()) return *members.error();
-  auto grants = kms_.access.list_grants(key_id, {caller});
+  auto grants = kms_.access.list_grants(key_id, caller);
   if (!grants.ok()) return to_kms(grants.error());
   std::erase_if(*grants, [&](const ListedGrant& listed) {
     return (grant_id && listed.grant.grant_id != *grant_id) || (grantee && listed.grant.terms.grantee != *grantee);
@@ -124,18 +124,18 @@ JsonAnswer KmsApi::list_grants(Request request, const Principal& caller) {
   return grants_page(*std::move(grants), limit, marker);
 }
 
-JsonAnswer KmsApi::list_retirable_grants(Request request, const Principal& caller) {
+JsonAnswer KmsApi::list_retirable_grants(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto principal = members.required_text("RetiringPrincipal", kPrincipalSizes);
   const auto limit = members.integer("Limit", 1, 100).value_or(50);
   const auto marker = members.text("Marker", kMarkerSizes);
   if (members.error()) return *members.error();
-  auto grants = kms_.access.list_retirable_grants(principal, {caller});
+  auto grants = kms_.access.list_retirable_grants(principal, caller);
   if (!grants.ok()) return to_kms(grants.error());
   return grants_page(*std::move(grants), limit, marker);
 }
 
-JsonAnswer KmsApi::revoke_grant(Request request, const Principal& caller) {
+JsonAnswer KmsApi::revoke_grant(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   const auto grant_id = members.required_text("GrantId", kGrantIdSizes);
@@ -144,7 +144,7 @@ JsonAnswer KmsApi::revoke_grant(Request request, const Principal& caller) {
   return nothing_or(kms_.access.revoke_grant(key_id, grant_id, call));
 }
 
-JsonAnswer KmsApi::retire_grant(Request request, const Principal& caller) {
+JsonAnswer KmsApi::retire_grant(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto token = members.text("GrantToken", kGrantTokenSizes);
   const auto key_id = members.text("KeyId", kKeyIdSizes);

@@ -22,7 +22,7 @@ std::vector<KeyTag> take_tags(JsonMembers& members) {
 
 }  // namespace
 
-JsonAnswer KmsApi::create_key(Request request, const Principal& caller) {
+JsonAnswer KmsApi::create_key(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   NewKey key;
   key.description = members.text("Description", kDescriptionSizes).value_or("");
@@ -44,12 +44,12 @@ JsonAnswer KmsApi::create_key(Request request, const Principal& caller) {
   if (members.error()) return *members.error();
   if (const auto policy = parse_policy(key.policy, PolicyKind::kKey); !key.policy.empty() && !policy.ok())
     return JsonError{400, "MalformedPolicyDocumentException", policy.error().message};
-  const auto made = kms_.keys.create_key(key, {caller});
+  const auto made = kms_.keys.create_key(key, caller);
   if (!made.ok()) return to_kms(made.error());
   return print_json({{"KeyMetadata", key_metadata(*made)}});
 }
 
-JsonAnswer KmsApi::describe_key(Request request, const Principal& caller) {
+JsonAnswer KmsApi::describe_key(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   const auto call = take_call(members, caller);
@@ -59,12 +59,12 @@ JsonAnswer KmsApi::describe_key(Request request, const Principal& caller) {
   return print_json({{"KeyMetadata", key_metadata(*key)}});
 }
 
-JsonAnswer KmsApi::list_keys(Request request, const Principal& caller) {
+JsonAnswer KmsApi::list_keys(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto limit = members.integer("Limit", 1, 1000).value_or(100);
   const auto marker = members.text("Marker", kMarkerSizes);
   if (members.error()) return *members.error();
-  auto keys = kms_.keys.list_keys({caller});
+  auto keys = kms_.keys.list_keys(caller);
   if (!keys.ok()) return to_kms(keys.error());
   return print_json(page_of(
       *std::move(keys), "Keys", static_cast<std::size_t>(limit), marker, [](const auto& key) { return key.key_id; },
@@ -73,82 +73,82 @@ JsonAnswer KmsApi::list_keys(Request request, const Principal& caller) {
       }));
 }
 
-JsonAnswer KmsApi::update_key_description(Request request, const Principal& caller) {
+JsonAnswer KmsApi::update_key_description(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   const auto description = members.required_text("Description", kDescriptionSizes);
   if (members.error()) return *members.error();
-  return nothing_or(kms_.keys.update_description(key_id, description, {caller}));
+  return nothing_or(kms_.keys.update_description(key_id, description, caller));
 }
 
-JsonAnswer KmsApi::enable_key(Request request, const Principal& caller) {
+JsonAnswer KmsApi::enable_key(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   if (members.error()) return *members.error();
-  return nothing_or(kms_.keys.enable_key(key_id, {caller}));
+  return nothing_or(kms_.keys.enable_key(key_id, caller));
 }
 
-JsonAnswer KmsApi::disable_key(Request request, const Principal& caller) {
+JsonAnswer KmsApi::disable_key(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   if (members.error()) return *members.error();
-  return nothing_or(kms_.keys.disable_key(key_id, {caller}));
+  return nothing_or(kms_.keys.disable_key(key_id, caller));
 }
 
-JsonAnswer KmsApi::schedule_key_deletion(Request request, const Principal& caller) {
+JsonAnswer KmsApi::schedule_key_deletion(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   const auto days = members.integer("PendingWindowInDays", kDeletionDaysMin, kDeletionDaysMax).value_or(kDeletionDays);
   if (members.error()) return *members.error();
-  const auto key = kms_.keys.schedule_key_deletion(key_id, static_cast<int>(days), {caller});
+  const auto key = kms_.keys.schedule_key_deletion(key_id, static_cast<int>(days), caller);
   if (!key.ok()) return to_kms(key.error());
   json out = {{"KeyId", key->arn}, {"KeyState", key_state_name(key->state)}, {"PendingWindowInDays", days}};
   if (key->deletion_ns) out["DeletionDate"] = epoch_seconds(*key->deletion_ns);
   return print_json(out);
 }
 
-JsonAnswer KmsApi::cancel_key_deletion(Request request, const Principal& caller) {
+JsonAnswer KmsApi::cancel_key_deletion(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   if (members.error()) return *members.error();
-  const auto key = kms_.keys.cancel_key_deletion(key_id, {caller});
+  const auto key = kms_.keys.cancel_key_deletion(key_id, caller);
   if (!key.ok()) return to_kms(key.error());
   return print_json({{"KeyId", key->arn}});
 }
 
-JsonAnswer KmsApi::create_alias(Request request, const Principal& caller) {
+JsonAnswer KmsApi::create_alias(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto name = members.required_text("AliasName", kAliasSizes);
   const auto key_id = members.required_text("TargetKeyId", kKeyIdSizes);
   if (members.error()) return *members.error();
-  return nothing_or(kms_.aliases.create_alias(name, key_id, {caller}));
+  return nothing_or(kms_.aliases.create_alias(name, key_id, caller));
 }
 
-JsonAnswer KmsApi::update_alias(Request request, const Principal& caller) {
+JsonAnswer KmsApi::update_alias(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto name = members.required_text("AliasName", kAliasSizes);
   const auto key_id = members.required_text("TargetKeyId", kKeyIdSizes);
   if (members.error()) return *members.error();
-  return nothing_or(kms_.aliases.update_alias(name, key_id, {caller}));
+  return nothing_or(kms_.aliases.update_alias(name, key_id, caller));
 }
 
-JsonAnswer KmsApi::delete_alias(Request request, const Principal& caller) {
+JsonAnswer KmsApi::delete_alias(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto name = members.required_text("AliasName", kAliasSizes);
   if (members.error()) return *members.error();
-  return nothing_or(kms_.aliases.delete_alias(name, {caller}));
+  return nothing_or(kms_.aliases.delete_alias(name, caller));
 }
 
-JsonAnswer KmsApi::list_aliases(Request request, const Principal& caller) {
+JsonAnswer KmsApi::list_aliases(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.text("KeyId", kKeyIdSizes);
   const auto limit = members.integer("Limit", 1, 100).value_or(50);
   const auto marker = members.text("Marker", kMarkerSizes);
   if (members.error()) return *members.error();
-  auto aliases = kms_.aliases.list_aliases({caller});
+  auto aliases = kms_.aliases.list_aliases(caller);
   if (!aliases.ok()) return to_kms(aliases.error());
   if (key_id) {
-    const auto key = kms_.keys.describe_key(*key_id, {caller});
+    const auto key = kms_.keys.describe_key(*key_id, caller);
     if (!key.ok()) return to_kms(key.error());
     std::erase_if(*aliases, [&](const auto& alias) { return alias.target_key_id != key->key_id; });
   }
@@ -164,31 +164,31 @@ JsonAnswer KmsApi::list_aliases(Request request, const Principal& caller) {
       }));
 }
 
-JsonAnswer KmsApi::tag_resource(Request request, const Principal& caller) {
+JsonAnswer KmsApi::tag_resource(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   members.require("Tags");
   const auto tags = take_tags(members);
   if (members.error()) return *members.error();
-  return nothing_or(kms_.tags.tag_key(key_id, tags, {caller}));
+  return nothing_or(kms_.tags.tag_key(key_id, tags, caller));
 }
 
-JsonAnswer KmsApi::untag_resource(Request request, const Principal& caller) {
+JsonAnswer KmsApi::untag_resource(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   members.require("TagKeys");
   const auto names = members.texts("TagKeys", kTagNameSizes);
   if (members.error()) return *members.error();
-  return nothing_or(kms_.tags.untag_key(key_id, names, {caller}));
+  return nothing_or(kms_.tags.untag_key(key_id, names, caller));
 }
 
-JsonAnswer KmsApi::list_resource_tags(Request request, const Principal& caller) {
+JsonAnswer KmsApi::list_resource_tags(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   const auto limit = members.integer("Limit", 1, 50).value_or(50);
   const auto marker = members.text("Marker", kMarkerSizes);
   if (members.error()) return *members.error();
-  auto tags = kms_.tags.list_tags(key_id, {caller});
+  auto tags = kms_.tags.list_tags(key_id, caller);
   if (!tags.ok()) return to_kms(tags.error());
   return print_json(page_of(
       *std::move(tags), "Tags", static_cast<std::size_t>(limit), marker, [](const auto& tag) { return tag.name; },

@@ -37,26 +37,26 @@ json rotation_json(const KeyRotation& rotation, const std::string& key_arn) {
 
 }  // namespace
 
-JsonAnswer KmsApi::enable_key_rotation(Request request, const Principal& caller) {
+JsonAnswer KmsApi::enable_key_rotation(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   const auto days = members.integer("RotationPeriodInDays", kRotationDaysMin, kRotationDaysMax).value_or(kRotationDays);
   if (members.error()) return *members.error();
-  return nothing_or(kms_.rotations.enable_rotation(key_id, days, {caller}));
+  return nothing_or(kms_.rotations.enable_rotation(key_id, days, caller));
 }
 
-JsonAnswer KmsApi::disable_key_rotation(Request request, const Principal& caller) {
+JsonAnswer KmsApi::disable_key_rotation(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   if (members.error()) return *members.error();
-  return nothing_or(kms_.rotations.disable_rotation(key_id, {caller}));
+  return nothing_or(kms_.rotations.disable_rotation(key_id, caller));
 }
 
-JsonAnswer KmsApi::get_key_rotation_status(Request request, const Principal& caller) {
+JsonAnswer KmsApi::get_key_rotation_status(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   if (members.error()) return *members.error();
-  const auto key = kms_.rotations.rotation_status(key_id, {caller});
+  const auto key = kms_.rotations.rotation_status(key_id, caller);
   if (!key.ok()) return to_kms(key.error());
   json out = {{"KeyId", key->arn}, {"KeyRotationEnabled", key->rotation_days.has_value()}};
   if (key->rotation_days) out["RotationPeriodInDays"] = *key->rotation_days;
@@ -64,7 +64,7 @@ JsonAnswer KmsApi::get_key_rotation_status(Request request, const Principal& cal
   return print_json(out);
 }
 
-JsonAnswer KmsApi::list_key_rotations(Request request, const Principal& caller) {
+JsonAnswer KmsApi::list_key_rotations(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   const auto limit = members.integer("Limit", 1, 1000).value_or(100);
@@ -72,7 +72,7 @@ JsonAnswer KmsApi::list_key_rotations(Request request, const Principal& caller) 
   const bool first_too =
       members.one_of("IncludeKeyMaterial", {"ALL_KEY_MATERIAL", "ROTATIONS_ONLY"}) == "ALL_KEY_MATERIAL";
   if (members.error()) return *members.error();
-  auto rotations = kms_.rotations.list_rotations(key_id, {caller});
+  auto rotations = kms_.rotations.list_rotations(key_id, caller);
   if (!rotations.ok()) return to_kms(rotations.error());
   // Material ids say nothing of the order: the marker is a place in it.
   std::vector<std::pair<std::string, KeyRotation>> placed;
@@ -87,16 +87,16 @@ JsonAnswer KmsApi::list_key_rotations(Request request, const Principal& caller) 
       [&](const auto& item) { return rotation_json(item.second, rotations->key_arn); }));
 }
 
-JsonAnswer KmsApi::rotate_key_on_demand(Request request, const Principal& caller) {
+JsonAnswer KmsApi::rotate_key_on_demand(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   if (members.error()) return *members.error();
-  const auto key = kms_.rotations.rotate_key(key_id, {caller});
+  const auto key = kms_.rotations.rotate_key(key_id, caller);
   if (!key.ok()) return to_kms(key.error());
   return print_json({{"KeyId", key->arn}});
 }
 
-JsonAnswer KmsApi::get_parameters_for_import(Request request, const Principal& caller) {
+JsonAnswer KmsApi::get_parameters_for_import(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   members.require("WrappingAlgorithm");
@@ -111,7 +111,7 @@ JsonAnswer KmsApi::get_parameters_for_import(Request request, const Principal& c
   if (!wrapping || rsa_bits == 0)
     return JsonError{400, "UnsupportedOperationException",
                      "This KMS does not import with " + *algorithm + " under a key of " + *spec + "."};
-  const auto parameters = kms_.imports.parameters_for_import(key_id, *wrapping, rsa_bits, {caller});
+  const auto parameters = kms_.imports.parameters_for_import(key_id, *wrapping, rsa_bits, caller);
   if (!parameters.ok()) return to_kms(parameters.error());
   return print_json({{"KeyId", parameters->key_arn},
                      {"ImportToken", base64(parameters->token)},
@@ -119,7 +119,7 @@ JsonAnswer KmsApi::get_parameters_for_import(Request request, const Principal& c
                      {"ParametersValidTo", epoch_seconds(parameters->valid_to_ns)}});
 }
 
-JsonAnswer KmsApi::import_key_material(Request request, const Principal& caller) {
+JsonAnswer KmsApi::import_key_material(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   const auto token = members.required_blob("ImportToken", kBlobSizes);
@@ -137,28 +137,28 @@ JsonAnswer KmsApi::import_key_material(Request request, const Principal& caller)
   if (!expires && valid_to)
     return validation_error("ValidTo must not be set if the ExpirationModel is KEY_MATERIAL_DOES_NOT_EXPIRE");
   if (material_id) {
-    const auto before = kms_.keys.describe_key(key_id, {caller});
+    const auto before = kms_.keys.describe_key(key_id, caller);
     if (!before.ok()) return to_kms(before.error());
     if (before->current_material_id != *material_id)
       return to_kms({Code::kWrongMaterial, "The key has no key material of this KeyMaterialId"});
   }
-  const auto key = kms_.imports.import_material(key_id, token, material, valid_to, {caller});
+  const auto key = kms_.imports.import_material(key_id, token, material, valid_to, caller);
   if (!key.ok()) return to_kms(key.error());
   return print_json({{"KeyId", key->arn}, {"KeyMaterialId", key->current_material_id}});
 }
 
-JsonAnswer KmsApi::delete_imported_key_material(Request request, const Principal& caller) {
+JsonAnswer KmsApi::delete_imported_key_material(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   const auto material_id = members.text("KeyMaterialId", {64, 64});
   if (members.error()) return *members.error();
   if (material_id) {
-    const auto before = kms_.keys.describe_key(key_id, {caller});
+    const auto before = kms_.keys.describe_key(key_id, caller);
     if (!before.ok()) return to_kms(before.error());
     if (before->current_material_id != *material_id)
       return to_kms({Code::kNotFound, "The key has no key material of this KeyMaterialId"});
   }
-  const auto key = kms_.imports.delete_imported_material(key_id, {caller});
+  const auto key = kms_.imports.delete_imported_material(key_id, caller);
   if (!key.ok()) return to_kms(key.error());
   json out = {{"KeyId", key->arn}};
   if (!key->current_material_id.empty()) out["KeyMaterialId"] = key->current_material_id;

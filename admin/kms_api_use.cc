@@ -24,7 +24,7 @@ void put_if_known(json& out, const char* name, const std::string& material_id) {
 
 }  // namespace
 
-JsonResult<DataKeyControl::Generated> KmsApi::generate(Request request, const Principal& caller, Plaintext plaintext) {
+JsonResult<DataKeyControl::Generated> KmsApi::generate(Request request, const KmsCall& caller, Plaintext plaintext) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   const auto spec = members.one_of("KeySpec", {"AES_256", "AES_128"});
@@ -41,7 +41,7 @@ JsonResult<DataKeyControl::Generated> KmsApi::generate(Request request, const Pr
   return *std::move(generated);
 }
 
-JsonAnswer KmsApi::generate_data_key(Request request, const Principal& caller) {
+JsonAnswer KmsApi::generate_data_key(Request request, const KmsCall& caller) {
   auto generated = generate(request, caller, Plaintext::kAnswered);
   if (auto* error = std::get_if<JsonError>(&generated)) return *error;
   const auto& key = std::get<DataKeyControl::Generated>(generated);
@@ -50,7 +50,7 @@ JsonAnswer KmsApi::generate_data_key(Request request, const Principal& caller) {
   return with_plaintext(members, key.plaintext);
 }
 
-JsonAnswer KmsApi::generate_data_key_without_plaintext(Request request, const Principal& caller) {
+JsonAnswer KmsApi::generate_data_key_without_plaintext(Request request, const KmsCall& caller) {
   auto generated = generate(request, caller, Plaintext::kWithheld);
   if (auto* error = std::get_if<JsonError>(&generated)) return *error;
   const auto& key = std::get<DataKeyControl::Generated>(generated);
@@ -59,19 +59,19 @@ JsonAnswer KmsApi::generate_data_key_without_plaintext(Request request, const Pr
   return print_json(members);
 }
 
-JsonAnswer KmsApi::generate_random(Request request, const Principal& caller) {
+JsonAnswer KmsApi::generate_random(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto bytes = members.integer("NumberOfBytes", 1, kKmsPlaintextMax);
   members.only("CustomKeyStoreId", nullptr);
   members.only("Recipient", nullptr);
   if (members.error()) return *members.error();
   if (!bytes) return validation_error("NumberOfBytes is required.");
-  const auto random = kms_.data_keys.random_bytes(static_cast<std::size_t>(*bytes), {caller});
+  const auto random = kms_.data_keys.random_bytes(static_cast<std::size_t>(*bytes), caller);
   if (!random.ok()) return to_kms(random.error());
   return with_plaintext(json::object(), *random);
 }
 
-JsonAnswer KmsApi::encrypt(Request request, const Principal& caller) {
+JsonAnswer KmsApi::encrypt(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   const auto plaintext = members.required_secret("Plaintext", kPlaintextSizes);
@@ -86,7 +86,7 @@ JsonAnswer KmsApi::encrypt(Request request, const Principal& caller) {
                      {"EncryptionAlgorithm", kSymmetric}});
 }
 
-JsonAnswer KmsApi::decrypt(Request request, const Principal& caller) {
+JsonAnswer KmsApi::decrypt(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto blob = members.required_blob("CiphertextBlob", kBlobSizes);
   const auto key_id = members.text("KeyId", kKeyIdSizes);
@@ -101,7 +101,7 @@ JsonAnswer KmsApi::decrypt(Request request, const Principal& caller) {
   return with_plaintext(out, key->plaintext);
 }
 
-JsonAnswer KmsApi::re_encrypt(Request request, const Principal& caller) {
+JsonAnswer KmsApi::re_encrypt(Request request, const KmsCall& caller) {
   JsonMembers members(request);
   const auto blob = members.required_blob("CiphertextBlob", kBlobSizes);
   const auto source = members.text("SourceKeyId", kKeyIdSizes);

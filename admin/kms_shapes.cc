@@ -46,11 +46,12 @@ std::string with_plaintext(const json& members, const SecretBytes& plaintext) {
   return out;
 }
 
-KmsCall take_call(JsonMembers& members, const Principal& caller) {
+KmsCall take_call(JsonMembers& members, KmsCall caller) {
   members.texts("GrantTokens", {1, 8192});  // a grant is good from its answer on: nothing waits for its token
   members.only("Recipient", nullptr);
   members.only("DryRunModifiers", json::array());
-  return {caller, members.boolean("DryRun").value_or(false)};
+  caller.dry_run = members.boolean("DryRun").value_or(false);
+  return caller;
 }
 
 EncryptionContext take_context(JsonMembers& members, const char* name) {

@@ -27,7 +27,7 @@ nlohmann::json key_metadata(const KeyMetadata& key);
 std::string with_plaintext(const nlohmann::json& members, const SecretBytes& plaintext);
 
 // Who calls, and the members that say how. What this KMS does not do is refused, never passed over.
-KmsCall take_call(JsonMembers& members, const Principal& caller);
+KmsCall take_call(JsonMembers& members, KmsCall caller);
 
 EncryptionContext take_context(JsonMembers& members, const char* name);
 

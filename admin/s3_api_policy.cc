@@ -2,6 +2,7 @@
 
 #include "admin/authorization.h"
 #include "admin/s3_api.h"
+#include "admin/s3_xml.h"
 #include "base/limits.h"
 #include "iam/policy.h"
 
@@ -46,22 +47,33 @@ std::optional<std::int64_t> signature_age_ms(const HttpRequest& request, std::in
   return std::max<std::int64_t>(0, now_ns / 1'000'000 - authorization->time * 1000);
 }
 
-PolicyContext context_of(const HttpRequest& request, const Region& region, bool directory, std::int64_t now_ns) {
+PolicyContext context_of(const HttpRequest& request, const AccountId& resource_account, bool directory,
+                         std::int64_t now_ns) {
   const std::string service = directory ? "s3express:" : "s3:";
   PolicyContext context;
-  context.add("aws:RequestedRegion", region.str());
-  context.add("aws:SecureTransport", "true");  // a Unix socket, or loopback: nothing leaves the machine
-  context.add("aws:ViaAWSService", "false");
+  context.add(service + "ResourceAccount", resource_account.str());
   context.add(service + "signatureversion", "AWS4-HMAC-SHA256");
   context.add(service + "authType", request.header("authorization") ? "REST-HEADER" : "REST-QUERY-STRING");
   if (const auto age = signature_age_ms(request, now_ns)) context.add(service + "signatureAge", std::to_string(*age));
-  if (const auto agent = request.header("user-agent")) context.add("aws:UserAgent", std::string(*agent));
   for (const char* name : {"x-amz-acl", "x-amz-content-sha256", "x-amz-object-ownership"})
     if (const auto header = request.header(name)) context.add(service + name, std::string(*header));
+  if (!directory) return context;
   if (const auto mode = request.header("x-amz-create-session-mode"))
     context.add("s3express:SessionMode", std::string(*mode));
+  for (const char* name : {"x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"})
+    if (const auto header = request.header(name)) context.add(service + name, std::string(*header));
   return context;
 }
+
+// Where CreateBucket makes it.
+void add_location(PolicyContext& context, const BucketName& bucket, std::string_view body) {
+  if (bucket.is_directory_bucket()) return context.add("s3express:LocationName", std::string(bucket.zone()));
+  const auto asked = parse_create_bucket_configuration(body);
+  if (const auto* read = std::get_if<NewBucket>(&asked); read != nullptr && read->region)
+    context.add("s3:LocationConstraint", *read->region);
+}
+
+std::string_view user_agent(const HttpRequest& request) { return request.header("user-agent").value_or(""); }
 
 std::optional<S3Error> to_answer(const Status& allowed, std::string_view bucket) {
   if (allowed.ok()) return std::nullopt;
@@ -83,11 +95,9 @@ std::optional<S3Error> S3Api::check_access(S3Operation operation, const BucketIn
   if (owner && is_about_policy(operation)) return std::nullopt;
   const bool directory = bucket.name.is_directory_bucket();
   const auto actions = actions_of(operation);
-  auto context = context_of(request, realm_.region, directory, clock_.wall_ns());
-  context.add("aws:ResourceAccount", bucket.owner.str());
-  context.add(directory ? "s3express:ResourceAccount" : "s3:ResourceAccount", bucket.owner.str());
   return to_answer(access_.authorize_bucket({directory ? actions.directory : actions.plain,
-                                             arn_of(bucket.name, bucket.owner), caller, std::move(context)},
+                                             arn_of(bucket.name, bucket.owner), caller, user_agent(request),
+                                             context_of(request, bucket.owner, directory, clock_.wall_ns())},
                                             bucket),
                    bucket.name.str());
 }
@@ -100,8 +110,10 @@ std::optional<S3Error> S3Api::check_access(S3Operation operation, std::string_vi
       operation == S3Operation::kListDirectoryBuckets || (name.ok() && name->is_directory_bucket());
   const auto actions = actions_of(operation);
   const auto resource = name.ok() ? arn_of(*name, caller.account) : std::string("*");
+  auto context = context_of(request, caller.account, directory, clock_.wall_ns());
+  if (operation == S3Operation::kCreateBucket && name.ok()) add_location(context, *name, request.body);
   return to_answer(access_.authorize({directory ? actions.directory : actions.plain, resource, caller,
-                                      context_of(request, realm_.region, directory, clock_.wall_ns())}),
+                                      user_agent(request), std::move(context)}),
                    bucket);
 }
 

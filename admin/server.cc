@@ -230,9 +230,10 @@ Server::Outcome Server::serve_json(const HttpRequest& request, std::string_view 
   outcome.operation = operation;  // one of our own names: safe to log
   if (ours && CofferApi::is_local(operation) && !request.peer_uid)
     return answer(JsonError{403, "AccessDenied", "This operation is served on the Unix socket alone"});
-  if (iam) return answer(iam_.serve(operation, request.body, key.principal));
-  return answer(ours ? coffer_.serve(operation, request.body, key.principal)
-                     : kms_.serve(operation, request.body, key.principal));
+  const auto agent = request.header("user-agent").value_or("");
+  if (iam) return answer(iam_.serve(operation, request.body, key.principal, agent));
+  if (ours) return answer(coffer_.serve(operation, request.body, key.principal, agent));
+  return answer(kms_.serve(operation, request.body, {.caller = key.principal, .user_agent = std::string(agent)}));
 }
 
 bool Server::records_stranger(std::uint64_t& passed_over) {

@@ -82,6 +82,7 @@ struct KmsCall {
   Principal caller;
   bool dry_run = false;  // all checks, and then kDryRun instead of the answer (KMS-21)
   bool without_plaintext = false;  // of GenerateDataKey: what policies call another action
+  std::string user_agent = {};     // as the request says
 };
 
 }  // namespace coffer

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "base/policy_limits.h"
 
@@ -48,19 +49,35 @@ bool is_granted(const KmsKeyRecord& record, const KeyCall& call, const Principal
 
 bool names_alias_form(std::string_view name) { return name.find("alias/") != std::string_view::npos; }
 
-PolicyContext context_of(const KmsKeyRecord& record, const KeyCall& call, const Principal& caller,
+// Every key here is symmetric, and of one region.
+ConditionKeys kind_of_key(KeyOrigin origin) {
+  return {{"kms:KeyOrigin", std::string(key_origin_name(origin))},
+          {"kms:KeySpec", "SYMMETRIC_DEFAULT"},
+          {"kms:CustomerMasterKeySpec", "SYMMETRIC_DEFAULT"},
+          {"kms:KeyUsage", "ENCRYPT_DECRYPT"},
+          {"kms:CustomerMasterKeyUsage", "ENCRYPT_DECRYPT"},
+          {"kms:MultiRegion", "false"}};
+}
+
+void add(PolicyContext& context, const ConditionKeys& keys) {
+  for (const auto& [name, value] : keys) context.add(name, value);
+}
+
+PolicyContext context_of(const KeyCall& call, const Principal& caller, const AccountId& resource_account,
                          const Region& region, std::int64_t now_ns) {
   PolicyContext context;
   add_caller(context, caller, now_ns);
-  context.add("aws:RequestedRegion", region.str());
-  context.add("aws:ResourceAccount", record.metadata.account.str());
-  context.add("aws:SecureTransport", "true");  // a Unix socket, or loopback: nothing leaves the machine
-  context.add("aws:ViaAWSService", call.via == KeyCall::Via::kS3 ? "true" : "false");
+  add_request(context, region, resource_account,
+              call.via == KeyCall::Via::kS3 ? CalledBy::kService : CalledBy::kCaller, call.user_agent);
   context.add("kms:CallerAccount", caller.account.str());
-  context.add("kms:KeyOrigin", std::string(key_origin_name(record.metadata.origin)));
-  for (const char* name : {"kms:KeySpec", "kms:CustomerMasterKeySpec"}) context.add(name, "SYMMETRIC_DEFAULT");
-  for (const char* name : {"kms:KeyUsage", "kms:CustomerMasterKeyUsage"}) context.add(name, "ENCRYPT_DECRYPT");
-  context.add("kms:MultiRegion", "false");
+  add(context, call.more);
+  return context;
+}
+
+PolicyContext context_of(const KmsKeyRecord& record, const KeyCall& call, const Principal& caller,
+                         const Region& region, std::int64_t now_ns) {
+  auto context = context_of(call, caller, record.metadata.account, region, now_ns);
+  add(context, kind_of_key(record.metadata.origin));
   for (const KeyTag& tag : record.tags) context.add("aws:ResourceTag/" + tag.name, tag.value);
   if (call.via == KeyCall::Via::kS3) context.add("kms:ViaService", "s3." + region.str() + ".amazonaws.com");
   if (names_alias_form(call.named_as))
@@ -72,7 +89,6 @@ PolicyContext context_of(const KmsKeyRecord& record, const KeyCall& call, const 
       context.add("kms:EncryptionContext:" + name, value);
     }
   }
-  for (const auto& [name, value] : call.more) context.add(name, value);
   return context;
 }
 
@@ -192,15 +208,35 @@ Status check_key_access(const KmsKeyRecord& record, const KeyCall& call, const P
   return decide(record, call, caller, identities, region, now_ns, is_granted(record, call, caller));
 }
 
-Status check_account_access(std::string_view action, const std::string& resource, const Principal& caller,
-                            const Identities* identities, std::int64_t now_ns) {
+Status check_account_access(const KeyCall& call, const std::string& resource, const Principal& caller,
+                            const Identities* identities, const Region& region, std::int64_t now_ns) {
   if (is_account_root(caller)) return {};
-  PolicyContext context;
-  add_caller(context, caller, now_ns);
-  context.add("aws:SecureTransport", "true");
-  context.add("kms:CallerAccount", caller.account.str());
-  const PolicyRequest request{caller, action, resource, context};
+  const auto context = context_of(call, caller, caller.account, region, now_ns);
+  const PolicyRequest request{caller, call.action, resource, context};
   return to_status(coffer::decide(request, policies_of(identities, caller)), request);
+}
+
+ConditionKeys condition_keys(const NewKey& key) {
+  auto keys = kind_of_key(key.origin);
+  keys.emplace_back("kms:BypassPolicyLockoutSafetyCheck", key.may_lock_out ? "true" : "false");
+  auto tags = condition_keys(key.tags);
+  keys.insert(keys.end(), std::make_move_iterator(tags.begin()), std::make_move_iterator(tags.end()));
+  return keys;
+}
+
+ConditionKeys condition_keys(const std::vector<KeyTag>& tags) {
+  ConditionKeys keys;
+  for (const KeyTag& tag : tags) {
+    keys.emplace_back("aws:TagKeys", tag.name);
+    keys.emplace_back("aws:RequestTag/" + tag.name, tag.value);
+  }
+  return keys;
+}
+
+ConditionKeys condition_keys(const std::vector<std::string>& tag_names) {
+  ConditionKeys keys;
+  for (const std::string& name : tag_names) keys.emplace_back("aws:TagKeys", name);
+  return keys;
 }
 
 Status check_may_grant(const KmsKeyRecord& record, const NewGrant& grant, const KeyCall& call, const Principal& caller,

@@ -21,21 +21,28 @@ std::string aws_managed_key_policy(const AccountId& account, const Region& regio
 // What GetKeyPolicy answers.
 std::string policy_text(const KmsKeyRecord& record, const Region& region);
 
+using ConditionKeys = std::vector<std::pair<std::string, std::string>>;
+
 // What a call says of itself beyond its caller.
 struct KeyCall {
   std::string_view action;  // kms:Decrypt
   enum class Via { kWire, kS3 } via = Via::kWire;
   const EncryptionContext* context = nullptr;  // null: the operation has none
   std::string_view named_as = {};              // as the request names the key
-  std::vector<std::pair<std::string, std::string>> more = {};  // condition keys of this operation alone
+  ConditionKeys more = {};                     // of this operation alone
+  std::string_view user_agent = {};
 };
 
 // kKeyDenied, with KMS's words.
 Status check_key_access(const KmsKeyRecord& record, const KeyCall& call, const Principal& caller,
                         const Identities* identities, const Region& region, std::int64_t now_ns);
 // The same of an operation on no key; resource: * or an alias's ARN.
-Status check_account_access(std::string_view action, const std::string& resource, const Principal& caller,
-                            const Identities* identities, std::int64_t now_ns);
+Status check_account_access(const KeyCall& call, const std::string& resource, const Principal& caller,
+                            const Identities* identities, const Region& region, std::int64_t now_ns);
+// What CreateKey, TagResource and UntagResource say of the key to be, and of tags.
+ConditionKeys condition_keys(const NewKey& key);
+ConditionKeys condition_keys(const std::vector<KeyTag>& tags);
+ConditionKeys condition_keys(const std::vector<std::string>& tag_names);
 
 // Whether the caller may give this grant: by the key's policy and its own, or because a grant it has covers all of it.
 Status check_may_grant(const KmsKeyRecord& record, const NewGrant& grant, const KeyCall& call, const Principal& caller,

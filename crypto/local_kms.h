@@ -76,7 +76,8 @@ class LocalKms final : public Kms {
   Result<KeyMetadata> authorize(std::string_view action, std::string_view key, const KmsCall& call,
                                 const ConditionKeys& more = {}) const;
   // The same of an operation on no key. resource: an alias's ARN, or *.
-  Status authorize_account(std::string_view action, const KmsCall& call, const std::string& resource = "*") const;
+  Status authorize_account(std::string_view action, const KmsCall& call, const std::string& resource = "*",
+                           const ConditionKeys& more = {}) const;
   // Whose policies are asked, of every call from now on; until then callers have none. Outlives the KMS.
   void consult(const Identities& identities);
 

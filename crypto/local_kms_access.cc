@@ -27,8 +27,14 @@ Status stop_if_dry(const KmsCall& call) {
   return Error{Code::kDryRun, "The request would have succeeded, but the DryRun option is set."};
 }
 
-LocalKms::ConditionKeys condition_keys(const NewGrant& grant) {
-  LocalKms::ConditionKeys keys = {{"kms:GranteePrincipal", grant.grantee}, {"kms:GrantIsForAWSResource", "false"}};
+KeyCall by_wire(std::string_view action, std::string_view key, const KmsCall& call, ConditionKeys more = {}) {
+  return {action, KeyCall::Via::kWire, nullptr, key, std::move(more), call.user_agent};
+}
+
+ConditionKeys lists_or_ends_grants() { return {{"kms:GrantIsForAWSResource", "false"}}; }
+
+ConditionKeys condition_keys(const NewGrant& grant) {
+  ConditionKeys keys = {{"kms:GranteePrincipal", grant.grantee}, {"kms:GrantIsForAWSResource", "false"}};
   for (const auto& operation : grant.operations) keys.emplace_back("kms:GrantOperations", operation);
   if (!grant.retiring.empty()) keys.emplace_back("kms:RetiringPrincipal", grant.retiring);
   if (!grant.equals.empty()) keys.emplace_back("kms:GrantConstraintType", "EncryptionContextEquals");
@@ -57,12 +63,14 @@ Result<KeyMetadata> LocalKms::authorize(std::string_view action, std::string_vie
                                         const ConditionKeys& more) const {
   std::shared_lock lock(state_->mutex);
   COFFER_ASSIGN(const KmsKeyRecord* record, state_->book.find(key, call.caller.account));
-  COFFER_TRY(state_->check_access(*record, {action, KeyCall::Via::kWire, nullptr, key, more}, call.caller));
+  COFFER_TRY(state_->check_access(*record, by_wire(action, key, call, more), call.caller));
   return record->metadata;
 }
 
-Status LocalKms::authorize_account(std::string_view action, const KmsCall& call, const std::string& resource) const {
-  return check_account_access(action, resource, call.caller, state_->identities, state_->clock.wall_ns());
+Status LocalKms::authorize_account(std::string_view action, const KmsCall& call, const std::string& resource,
+                                   const ConditionKeys& more) const {
+  return check_account_access(by_wire(action, {}, call, more), resource, call.caller, state_->identities,
+                              state_->book.realm().region, state_->clock.wall_ns());
 }
 
 Result<std::string> LocalKms::key_policy(std::string_view key, const KmsCall& call) const {
@@ -92,7 +100,7 @@ Status LocalKms::put_key_policy(std::string_view key, std::string_view policy, L
     next.policy = policy;
     next.rules = std::make_shared<const Policy>(std::move(rules));
     next.grants.clear();  // nobody is given the say by a grant
-    const KeyCall again{"kms:PutKeyPolicy", KeyCall::Via::kWire, nullptr, key, more};
+    const auto again = by_wire("kms:PutKeyPolicy", key, call, more);
     if (!bypass && !state_->check_access(next, again, call.caller).ok()) return locks_out();
     record.policy = policy;
     return true;
@@ -111,9 +119,8 @@ Result<KeyGrant> LocalKms::create_grant(std::string_view key, NewGrant terms, co
   {
     std::shared_lock lock(state_->mutex);
     COFFER_ASSIGN(const KmsKeyRecord* record, state_->book.find(key, call.caller.account));
-    COFFER_TRY(check_may_grant(*record, terms, {"kms:CreateGrant", KeyCall::Via::kWire, nullptr, key, more},
-                               call.caller, state_->identities, state_->book.realm().region,
-                               state_->clock.wall_ns()));
+    COFFER_TRY(check_may_grant(*record, terms, by_wire("kms:CreateGrant", key, call, more), call.caller,
+                               state_->identities, state_->book.realm().region, state_->clock.wall_ns()));
     arn = record->metadata.arn;
   }
   const auto edited = state_->edit(arn, [&](KmsKeyRecord& record) -> Result<bool> {
@@ -138,7 +145,7 @@ Result<KeyGrant> LocalKms::create_grant(std::string_view key, NewGrant terms, co
 
 Result<std::vector<ListedGrant>> LocalKms::list_grants(std::string_view key, const KmsCall& call) const {
   state_->count("ListGrants");
-  COFFER_ASSIGN(const KeyMetadata allowed, authorize("kms:ListGrants", key, call));
+  COFFER_ASSIGN(const KeyMetadata allowed, authorize("kms:ListGrants", key, call, lists_or_ends_grants()));
   COFFER_ASSIGN(const KmsKeyRecord record, state_->copy_of(allowed.arn, allowed.account));
   std::vector<ListedGrant> all;
   for (const KeyGrant& grant : record.grants) all.push_back({allowed.arn, allowed.account, grant});
@@ -161,7 +168,7 @@ Result<std::vector<ListedGrant>> LocalKms::list_retirable_grants(const std::stri
 
 Result<std::string> LocalKms::revoke_grant(std::string_view key, std::string_view grant_id, const KmsCall& call) {
   state_->count("RevokeGrant");
-  COFFER_ASSIGN(const KeyMetadata allowed, authorize("kms:RevokeGrant", key, call));
+  COFFER_ASSIGN(const KeyMetadata allowed, authorize("kms:RevokeGrant", key, call, lists_or_ends_grants()));
   const auto edited = state_->edit(allowed.arn, [&](KmsKeyRecord& record) -> Result<bool> {
     KmsKeyRecord next = record;
     if (!remove_grant(next, grant_id)) return no_such_grant(grant_id);
@@ -212,7 +219,7 @@ Status LocalKms::check_keeps_in(std::string_view policy, const KmsCall& call) co
       .description = {}, .deletion_ns = {}, .current_material_id = {}}};
   record.policy = policy;
   record.rules = std::make_shared<const Policy>(std::move(rules));
-  return state_->check_access(record, {"kms:PutKeyPolicy"}, call.caller).ok() ? Status() : locks_out();
+  return state_->check_access(record, by_wire("kms:PutKeyPolicy", {}, call), call.caller).ok() ? Status() : locks_out();
 }
 
 std::string LocalKms::alias_arn(std::string_view name, const AccountId& account) const {

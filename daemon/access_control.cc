@@ -10,20 +10,25 @@ Status to_status(Verdict verdict, const PolicyRequest& request) {
 
 }  // namespace
 
-PolicyContext StoreAccessControl::context_of(const Request& request) const {
+PolicyContext StoreAccessControl::context_of(const Request& request, const AccountId& resource_account) const {
   auto context = request.context;
   add_caller(context, request.caller, clock_.wall_ns());
+  add_request(context, realm_.region, resource_account, CalledBy::kCaller, request.user_agent);
   return context;
 }
 
-Status StoreAccessControl::authorize(const Request& request) {
-  const auto context = context_of(request);
+Status StoreAccessControl::decide_by_identity(const Request& request, const AccountId& resource_account) const {
+  const auto context = context_of(request, resource_account);
   const PolicyRequest asked{request.caller, request.action, request.resource, context};
   return to_status(decide(asked, users_.policies_of(request.caller)), asked);
 }
 
+Status StoreAccessControl::authorize(const Request& request) {
+  return decide_by_identity(request, request.caller.account);
+}
+
 Status StoreAccessControl::authorize_bucket(const Request& request, const BucketInfo& bucket) {
-  const auto context = context_of(request);
+  const auto context = context_of(request, bucket.owner);
   const PolicyRequest asked{request.caller, request.action, request.resource, context};
   COFFER_ASSIGN(const auto text, store_.bucket_policy(bucket.name));
   std::optional<Policy> policy;
@@ -38,16 +43,15 @@ Status StoreAccessControl::authorize_bucket(const Request& request, const Bucket
                    asked);
 }
 
-Status StoreAccessControl::authorize_store(std::string_view action, const Principal& caller) {
-  const Request request{action, "*", caller};
-  if (caller.account == realm_.account) return authorize(request);
+Status StoreAccessControl::authorize_store(const Request& request) {
+  if (request.caller.account == realm_.account) return decide_by_identity(request, realm_.account);
   const PolicyContext none;
-  return to_status(Verdict::kNotByResource, {caller, action, "*", none});
+  return to_status(Verdict::kNotByResource, {request.caller, request.action, request.resource, none});
 }
 
 Status StoreAccessControl::authorize_account(const Request& request, const AccountId& account) {
   if (request.caller == Principal::root_of(realm_.account)) return {};
-  if (request.caller.account == account) return authorize(request);
+  if (request.caller.account == account) return decide_by_identity(request, account);
   const PolicyContext none;
   return to_status(Verdict::kNotByResource, {request.caller, request.action, request.resource, none});
 }

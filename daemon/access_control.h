@@ -16,7 +16,7 @@ class StoreAccessControl final : public AccessControl, public BucketPolicyContro
 
   Status authorize(const Request& request) override;
   Status authorize_bucket(const Request& request, const BucketInfo& bucket) override;
-  Status authorize_store(std::string_view action, const Principal& caller) override;
+  Status authorize_store(const Request& request) override;
   Status authorize_account(const Request& request, const AccountId& account) override;
 
   Result<std::optional<std::string>> bucket_policy(const BucketName& bucket) override;
@@ -26,7 +26,8 @@ class StoreAccessControl final : public AccessControl, public BucketPolicyContro
   std::shared_ptr<const AccessKey> find(std::string_view access_key_id) const override;
 
  private:
-  PolicyContext context_of(const Request& request) const;
+  PolicyContext context_of(const Request& request, const AccountId& resource_account) const;
+  Status decide_by_identity(const Request& request, const AccountId& resource_account) const;
 
   Store& store_;
   const Users& users_;

@@ -1,6 +1,7 @@
 #include "daemon/key_control.h"
 
 #include "base/limits.h"
+#include "crypto/kms_access.h"
 #include "crypto/kms_book.h"
 
 namespace coffer {
@@ -17,7 +18,7 @@ void StoreKeyUsers::wipe(const std::string& key_arn) {
 }
 
 Result<KeyMetadata> KmsKeyControl::create_key(const NewKey& key, const KmsCall& call) {
-  COFFER_TRY(kms_.authorize_account("kms:CreateKey", call));
+  COFFER_TRY(kms_.authorize_account("kms:CreateKey", call, "*", condition_keys(key)));
   if (!key.policy.empty() && !key.may_lock_out) COFFER_TRY(kms_.check_keeps_in(key.policy, call));
   COFFER_ASSIGN(KeyMetadata made, kms_.create_key(key, call.caller.account));
   COFFER_TRY(make_durable_());
@@ -108,8 +109,11 @@ Status KmsKeyControl::check_key_policy(std::string_view key, const KmsCall& call
 Status KmsKeyControl::put_key_policy(std::string_view key, std::string_view policy, LockOut lock_out,
                                      const KmsCall& call) {
   // Before anything of the key's users is put down: who may not change it does not disturb them.
-  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:PutKeyPolicy", key, call));
-  const auto kms_lock_out = lock_out == LockOut::kAllow ? LocalKms::LockOut::kAllow : LocalKms::LockOut::kRefuse;
+  const bool bypass = lock_out == LockOut::kAllow;
+  COFFER_ASSIGN(const KeyMetadata allowed,
+                kms_.authorize("kms:PutKeyPolicy", key, call,
+                               {{"kms:BypassPolicyLockoutSafetyCheck", bypass ? "true" : "false"}}));
+  const auto kms_lock_out = bypass ? LocalKms::LockOut::kAllow : LocalKms::LockOut::kRefuse;
   return end_key(allowed.arn, [&] { return kms_.put_key_policy(allowed.arn, policy, kms_lock_out, call); });
 }
 
@@ -129,7 +133,7 @@ Result<std::vector<ListedGrant>> KmsKeyControl::list_retirable_grants(const std:
 }
 
 Status KmsKeyControl::revoke_grant(std::string_view key, std::string_view grant_id, const KmsCall& call) {
-  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:RevokeGrant", key, call));
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:RevokeGrant", key, call, {{"kms:GrantIsForAWSResource", "false"}}));
   return end_key(allowed.arn, [&]() -> Status {
     COFFER_TRY(kms_.revoke_grant(allowed.arn, grant_id, call));
     return {};
@@ -219,13 +223,13 @@ Result<std::vector<KeyAlias>> KmsAliasControl::list_aliases(const KmsCall& call)
 }
 
 Status KmsTagControl::tag_key(std::string_view key, const std::vector<KeyTag>& tags, const KmsCall& call) {
-  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:TagResource", key, call));
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:TagResource", key, call, condition_keys(tags)));
   COFFER_TRY(kms_.tag(allowed.arn, tags));
   return make_durable_();
 }
 
 Status KmsTagControl::untag_key(std::string_view key, const std::vector<std::string>& names, const KmsCall& call) {
-  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:UntagResource", key, call));
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:UntagResource", key, call, condition_keys(names)));
   COFFER_TRY(kms_.untag(allowed.arn, names));
   return make_durable_();
 }

@@ -318,6 +318,7 @@ void add_caller(PolicyContext& context, const Principal& caller, std::int64_t no
   constexpr std::string_view kUser = ":user/";
   const auto user = caller.arn.find(kUser);
   const bool is_root = caller == Principal::root_of(caller.account);
+  context.add("aws:PrincipalIsAWSService", "false");
   context.add("aws:PrincipalType", is_root ? "Account" : user != std::string::npos ? "User" : "AssumedRole");
   if (user != std::string::npos) {
     const auto path = caller.arn.rfind('/');
@@ -330,6 +331,15 @@ void add_caller(PolicyContext& context, const Principal& caller, std::int64_t no
   std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
   context.add("aws:CurrentTime", text.data());
   context.add("aws:EpochTime", std::to_string(seconds));
+}
+
+void add_request(PolicyContext& context, const Region& region, const AccountId& resource_account, CalledBy called_by,
+                 std::string_view user_agent) {
+  context.add("aws:RequestedRegion", region.str());
+  context.add("aws:ResourceAccount", resource_account.str());
+  context.add("aws:SecureTransport", "true");  // a Unix socket, or loopback: nothing leaves the machine
+  context.add("aws:ViaAWSService", called_by == CalledBy::kService ? "true" : "false");
+  if (!user_agent.empty()) context.add("aws:UserAgent", std::string(user_agent));
 }
 
 // --- reading ---

@@ -23,8 +23,15 @@ class PolicyContext {
   std::map<std::string, std::vector<std::string>, std::less<>> values_;
 };
 
-// aws:PrincipalArn, aws:PrincipalAccount, aws:PrincipalType, aws:username, aws:CurrentTime, aws:EpochTime.
+// aws:PrincipalArn, aws:PrincipalAccount, aws:PrincipalIsAWSService, aws:PrincipalType, aws:username, aws:CurrentTime,
+// aws:EpochTime.
 void add_caller(PolicyContext& context, const Principal& caller, std::int64_t now_ns);
+
+// aws:RequestedRegion, aws:ResourceAccount (whose the resource is, or would be), aws:SecureTransport, aws:ViaAWSService
+// and, where the request says one, aws:UserAgent.
+enum class CalledBy { kCaller, kService };  // kService: S3 calls the KMS for the caller
+void add_request(PolicyContext& context, const Region& region, const AccountId& resource_account, CalledBy called_by,
+                 std::string_view user_agent);
 
 // The operator's name, as StringEquals or ForAnyValue:StringLikeIfExists, with key and values still empty.
 std::optional<Condition> parse_condition_operator(std::string_view name);

@@ -203,7 +203,10 @@ class FakeKms final : public KeyControl,
     COFFER_ASSIGN(auto* found, resolve(key));
     return *found;
   }
-  Result<std::vector<KeyMetadata>> list_keys(const KmsCall&) override { return list_keys(); }
+  Result<std::vector<KeyMetadata>> list_keys(const KmsCall& call) override {
+    last_user_agent = call.user_agent;
+    return list_keys();
+  }
   Result<std::vector<KeyMetadata>> list_keys() {
     if (fail) return *fail;
     std::vector<KeyMetadata> all;
@@ -375,6 +378,7 @@ class FakeKms final : public KeyControl,
 
   std::pair<ImportWrapping, int> asked_for{};
   std::optional<Error> fail;
+  std::string last_user_agent;
   std::map<std::string, std::uint64_t> calls;
 
  private:
@@ -497,15 +501,16 @@ class FakeAccess final : public AccessControl, public BucketPolicyControl {
   Status authorize(const Request& request) override {
     last_resource = request.resource;
     last_context = request.context;
+    last_user_agent = request.user_agent;
     return denied.contains(std::string(request.action)) ? refused(request) : Status();
   }
   Status authorize_bucket(const Request& request, const BucketInfo& bucket) override {
     if (request.caller.account != bucket.owner) return refused(request);
     return authorize(request);
   }
-  Status authorize_store(std::string_view action, const Principal& caller) override {
-    if (caller.account != owner_) return refused({action, "*", caller});
-    return authorize({action, "*", caller});
+  Status authorize_store(const Request& request) override {
+    if (request.caller.account != owner_) return refused(request);
+    return authorize(request);
   }
   Status authorize_account(const Request& request, const AccountId& account) override {
     if (request.caller.account != account && request.caller.account != owner_) return refused(request);
@@ -528,6 +533,7 @@ class FakeAccess final : public AccessControl, public BucketPolicyControl {
   std::set<std::string> denied;
   std::string last_resource;
   PolicyContext last_context;
+  std::string last_user_agent;
   std::map<std::string, std::string> policies;
 
  private:

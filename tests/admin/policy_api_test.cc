@@ -104,6 +104,46 @@ TEST(PolicyApi, AnotherAccountReachesNoPolicy) {  // SEED-32
   EXPECT_EQ(room.access.policies.at("docs"), kBucketPolicy);
 }
 
+TEST(PolicyApi, CreateBucketSaysWhereAndSessionsSayTheirEncryption) {
+  AdminRoom room;
+  const auto said = [&](std::string_view key) {
+    const auto* values = room.access.last_context.find(key);
+    return values == nullptr || values->size() != 1 ? std::string("(absent)") : values->front();
+  };
+  room.s3("PUT", "/fresh",
+          "<CreateBucketConfiguration><LocationConstraint>us-east-1</LocationConstraint></CreateBucketConfiguration>");
+  EXPECT_EQ(said("s3:locationconstraint"), "us-east-1");
+  EXPECT_EQ(said("s3:resourceaccount"), "000000000000");
+  room.s3("PUT", "/other");
+  EXPECT_EQ(said("s3:locationconstraint"), "(absent)");
+  room.s3("PUT", "/new--usw2-az1--x-s3");
+  EXPECT_EQ(said("s3express:locationname"), "usw2-az1");
+  room.buckets.add("dir--usw2-az1--x-s3");
+  room.s3("GET", "/dir--usw2-az1--x-s3?session", "",
+          {{"x-amz-create-session-mode", "ReadOnly"}, {"x-amz-server-side-encryption", "AES256"}});
+  EXPECT_EQ(said("s3express:sessionmode"), "ReadOnly");
+  EXPECT_EQ(said("s3express:x-amz-server-side-encryption"), "AES256");
+}
+
+TEST(PolicyApi, EveryCallSaysItsUserAgent) {
+  AdminRoom room;
+  const std::vector<HttpHeader> agent = {{"User-Agent", "aws-cli/2"}};
+  room.s3("GET", "/", "", agent);
+  EXPECT_EQ(room.access.last_user_agent, "aws-cli/2");
+  const auto call = [&](const std::string& service, const std::string& target) {
+    room.access.last_user_agent = room.kms.last_user_agent = "";
+    auto headers = agent;
+    headers.push_back({"X-Amz-Target", target});
+    room.server.handle(room.signed_request(room.request("POST", "/", "{}", headers), service));
+  };
+  for (const std::string operation : {"Status", "ListUsers"}) {
+    call("coffer", "Coffer." + operation);
+    EXPECT_EQ(room.access.last_user_agent, "aws-cli/2") << operation;
+  }
+  call("kms", "TrentService.ListKeys");
+  EXPECT_EQ(room.kms.last_user_agent, "aws-cli/2");
+}
+
 TEST(PolicyApi, TheOwnerAlwaysReachesThePolicy) {  // SEED-31
   AdminRoom room;
   room.access.denied = {"s3:PutBucketPolicy", "s3:GetBucketPolicy", "s3:DeleteBucketPolicy"};

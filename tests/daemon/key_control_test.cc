@@ -191,6 +191,164 @@ TEST_F(KeyControlTest, AnotherAccountChangesNothing) {
   EXPECT_TRUE(steps.empty());
 }
 
+// One user's policy.
+class OneUser final : public Identities {
+ public:
+  IdentityPolicies policies_of(const Principal& caller) const override {
+    return is_account_root(caller) ? IdentityPolicies() : policies;
+  }
+  // May do everything, but for what the statement says.
+  void deny(const std::string& action, const std::string& condition) {
+    put(R"({"Effect":"Allow","Action":"kms:*","Resource":"*"},)"
+        R"({"Effect":"Deny","Action":")" + action + R"(","Resource":"*","Condition":)" + condition + "}");
+  }
+  void allow(const std::string& condition) {
+    put(R"({"Effect":"Allow","Action":"kms:*","Resource":"*","Condition":)" + condition + "}");
+  }
+  IdentityPolicies policies;
+
+ private:
+  void put(const std::string& statements) {
+    const auto text = R"({"Version":"2012-10-17","Statement":[)" + statements + "]}";
+    policies = {std::make_shared<const Policy>(parse_policy(text, PolicyKind::kIdentity).value())};
+  }
+};
+
+class KeyConditionTest : public KeyControlTest {
+ protected:
+  KeyConditionTest() { kms->consult(ann_s); }
+  using Refusal = std::optional<Code>;
+  template <class R>
+  static Refusal refusal(const R& result) {
+    return result.ok() ? Refusal() : result.code();
+  }
+
+  OneUser ann_s;
+  const KmsCall ann{.caller = {realm.account, "arn:aws:iam::000000000000:user/ann"}, .user_agent = "aws-cli/2"};
+  KmsDataKeyControl data_keys{*kms};
+};
+
+TEST_F(KeyConditionTest, OperationsOnNoKeySayWhereTheyGo) {
+  const std::string key = make_key();
+  const std::vector<std::function<Refusal()>> calls = {
+      [&] { return refusal(control.create_key({}, ann)); },
+      [&] { return refusal(control.list_keys(ann)); },
+      [&] { return refusal(control.list_retirable_grants("arn:aws:iam::000000000000:user/ann", ann)); },
+      [&] { return refusal(aliases.create_alias("alias/a", key, ann)); },
+      [&] { return refusal(aliases.update_alias("alias/a", key, ann)); },
+      [&] { return refusal(aliases.list_aliases(ann)); },
+      [&] { return refusal(aliases.delete_alias("alias/a", ann)); },
+      [&] { return refusal(data_keys.random_bytes(8, ann)); },
+  };
+  const std::string said =
+      R"({"StringEquals":{"aws:RequestedRegion":"us-east-1","aws:ResourceAccount":"000000000000",)"
+      R"("kms:CallerAccount":"000000000000","aws:UserAgent":"aws-cli/2"},)"
+      R"("Bool":{"aws:SecureTransport":"true","aws:ViaAWSService":"false"}})";
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    ann_s.policies.clear();
+    EXPECT_EQ(calls[i](), Code::kKeyDenied) << i << ": a user whom no policy allows it";
+    ann_s.allow(R"({"StringEquals":{"aws:RequestedRegion":"eu-west-1"}})");
+    EXPECT_EQ(calls[i](), Code::kKeyDenied) << i;
+    ann_s.allow(said);
+    EXPECT_EQ(calls[i](), std::nullopt) << i;
+  }
+}
+
+TEST_F(KeyConditionTest, CreateKeySaysWhatTheKeyIsToBe) {
+  const NewKey plain{.description = ""}, tagged{.description = "", .tags = {{"team", "red"}, {"cost", "1"}}},
+      external{.description = "", .origin = KeyOrigin::kExternal};
+  struct Case {
+    std::string condition;
+    bool plain, tagged, external;  // whether it may be made
+  };
+  for (const auto& c : std::vector<Case>{
+           {R"({"StringEquals":{"kms:KeyOrigin":"EXTERNAL"}})", true, true, false},
+           {R"({"StringEquals":{"kms:KeySpec":"SYMMETRIC_DEFAULT"}})", false, false, false},
+           {R"({"StringEquals":{"kms:CustomerMasterKeySpec":"SYMMETRIC_DEFAULT"}})", false, false, false},
+           {R"({"StringEquals":{"kms:KeyUsage":"ENCRYPT_DECRYPT"}})", false, false, false},
+           {R"({"StringEquals":{"kms:CustomerMasterKeyUsage":"ENCRYPT_DECRYPT"}})", false, false, false},
+           {R"({"Bool":{"kms:MultiRegion":"false"}})", false, false, false},
+           {R"({"Bool":{"kms:BypassPolicyLockoutSafetyCheck":"false"}})", false, false, false},
+           {R"({"Bool":{"kms:BypassPolicyLockoutSafetyCheck":"true"}})", true, true, true},
+           {R"({"Null":{"aws:TagKeys":"true"}})", false, true, false},
+           {R"({"StringEquals":{"aws:RequestTag/team":"red"}})", true, false, true},
+           {R"({"StringNotEquals":{"aws:RequestTag/team":"red"}})", false, true, false},
+           {R"({"ForAnyValue:StringEquals":{"aws:TagKeys":"cost"}})", true, false, true}}) {
+    ann_s.deny("kms:CreateKey", c.condition);
+    EXPECT_EQ(control.create_key(plain, ann).ok(), c.plain) << c.condition;
+    EXPECT_EQ(control.create_key(tagged, ann).ok(), c.tagged) << c.condition;
+    EXPECT_EQ(control.create_key(external, ann).ok(), c.external) << c.condition;
+  }
+}
+
+TEST_F(KeyConditionTest, ADenyCanGuardTags) {
+  const std::string key = make_key();
+  ann_s.deny("kms:*", R"({"ForAnyValue:StringLike":{"aws:TagKeys":"guarded*"}})");
+  EXPECT_TRUE(tags.tag_key(key, {{"free", "1"}}, ann).ok());
+  EXPECT_EQ(tags.tag_key(key, {{"free", "1"}, {"guarded", "1"}}, ann).code(), Code::kKeyDenied);
+  EXPECT_TRUE(tags.untag_key(key, {"free"}, ann).ok());
+  EXPECT_EQ(tags.untag_key(key, {"guarded"}, ann).code(), Code::kKeyDenied);
+  ann_s.deny("kms:TagResource", R"({"StringEquals":{"aws:RequestTag/team":"red"}})");
+  EXPECT_EQ(tags.tag_key(key, {{"team", "red"}}, ann).code(), Code::kKeyDenied);
+  EXPECT_TRUE(tags.tag_key(key, {{"team", "blue"}}, ann).ok());
+  EXPECT_TRUE(tags.untag_key(key, {"team"}, ann).ok()) << "it says no value";
+}
+
+TEST_F(KeyConditionTest, EveryUseAndChangeOfAKeySaysItsUserAgent) {
+  const std::string key = make_key();
+  const auto blob = data_keys.generate_data_key(key, 8, context, call)->blob;
+  const NewGrant terms{.name = "", .grantee = "arn:aws:iam::000000000000:user/bob", .retiring = "", .operations = {"Decrypt"}};
+  const auto policy = *control.key_policy(key, call);
+  const std::vector<std::function<Refusal()>> calls = {
+      [&] { return refusal(data_keys.generate_data_key(key, 8, context, ann)); },
+      [&] { return refusal(data_keys.decrypt(blob, context, ann, key)); },
+      [&] { return refusal(data_keys.encrypt(key, blob, context, ann)); },
+      [&] { return refusal(data_keys.re_encrypt({blob, "", context, key, context}, ann)); },
+      [&] { return refusal(control.describe_key(key, ann)); },
+      [&] { return refusal(control.create_grant(key, terms, ann)); },
+      [&] { return refusal(control.put_key_policy(key, policy, KeyAccessControl::LockOut::kRefuse, ann)); },
+  };
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    ann_s.deny("kms:*", R"({"StringEquals":{"aws:UserAgent":"aws-cli/2"}})");
+    EXPECT_EQ(calls[i](), Code::kKeyDenied) << i;
+    ann_s.allow(R"({"StringEquals":{"aws:UserAgent":"aws-cli/2"}})");
+    EXPECT_EQ(calls[i](), std::nullopt) << i;
+  }
+}
+
+TEST_F(KeyConditionTest, KeyPoliciesAndGrantsSayTheirOwn) {  // KMS-42, KMS-45
+  const std::string key = make_key();
+  const auto policy = *control.key_policy(key, call);
+  using LockOut = KeyAccessControl::LockOut;
+  ann_s.allow(R"({"Bool":{"kms:BypassPolicyLockoutSafetyCheck":"false"}})");
+  EXPECT_TRUE(control.put_key_policy(key, policy, LockOut::kRefuse, ann).ok());
+  EXPECT_EQ(control.put_key_policy(key, policy, LockOut::kAllow, ann).code(), Code::kKeyDenied);
+  const NewGrant terms{.name = "", .grantee = "arn:aws:iam::000000000000:user/bob", .retiring = "", .operations = {"Decrypt"}};
+  ann_s.deny("kms:*Grant*", R"({"Bool":{"kms:GrantIsForAWSResource":"false"}})");
+  EXPECT_EQ(control.create_grant(key, terms, ann).code(), Code::kKeyDenied);
+  const auto made = control.create_grant(key, terms, call);
+  ASSERT_TRUE(made.ok());
+  EXPECT_EQ(control.list_grants(key, ann).code(), Code::kKeyDenied);
+  EXPECT_EQ(control.revoke_grant(key, made->grant_id, ann).code(), Code::kKeyDenied);
+  struct Case {
+    std::string action, condition;
+    std::function<Refusal()> call;
+  };
+  for (const auto& c : std::vector<Case>{
+           {"kms:CreateGrant", R"({"ForAnyValue:StringEquals":{"kms:GrantOperations":"Decrypt"}})",
+            [&] { return refusal(control.create_grant(key, terms, ann)); }},
+           {"kms:EnableKeyRotation", R"({"NumericLessThan":{"kms:RotationPeriodInDays":"180"}})",
+            [&] { return refusal(rotations.enable_rotation(key, 90, ann)); }},
+           {"kms:ScheduleKeyDeletion",
+            R"({"NumericLessThan":{"kms:ScheduleKeyDeletionPendingWindowInDays":"30"}})",
+            [&] { return refusal(done(control.schedule_key_deletion(key, 7, ann))); }}}) {
+    ann_s.deny(c.action, c.condition);
+    EXPECT_EQ(c.call(), Code::kKeyDenied) << c.action;
+    ann_s.deny("kms:Nothing", c.condition);
+    EXPECT_EQ(c.call(), std::nullopt) << c.action;
+  }
+}
+
 TEST_F(KeyControlTest, DataKeysGoOverTheWireAndBack) {
   KmsDataKeyControl data_keys(*kms);
   const std::string key = make_key();

@@ -188,6 +188,22 @@ TEST(Condition, TheCallerSaysWhoItIs) {
   EXPECT_EQ(context.find("aws:principaltype")->front(), "User");
   EXPECT_EQ(context.find("aws:currenttime")->front(), "2023-11-14T22:13:20Z");
   EXPECT_EQ(context.find("aws:epochtime")->front(), "1700000000");
+  EXPECT_EQ(context.find("aws:principalisawsservice")->front(), "false");
+}
+
+TEST(Condition, TheRequestSaysHowAndWhereItCame) {
+  const auto account = AccountId::parse("111122223333").value();
+  const auto region = Region::parse("eu-west-1").value();
+  PolicyContext context, by_service;
+  add_request(context, region, account, CalledBy::kCaller, "aws-cli/2");
+  EXPECT_EQ(context.find("aws:requestedregion")->front(), "eu-west-1");
+  EXPECT_EQ(context.find("aws:resourceaccount")->front(), "111122223333");
+  EXPECT_EQ(context.find("aws:securetransport")->front(), "true");
+  EXPECT_EQ(context.find("aws:viaawsservice")->front(), "false");
+  EXPECT_EQ(context.find("aws:useragent")->front(), "aws-cli/2");
+  add_request(by_service, region, account, CalledBy::kService, "");
+  EXPECT_EQ(by_service.find("aws:viaawsservice")->front(), "true");
+  EXPECT_EQ(by_service.find("aws:useragent"), nullptr);
 }
 
 }  // namespace

@@ -81,6 +81,34 @@ class Policies(MountTest):
         self.assertEqual(ann.get_encryption("bucket").code, "InvalidAccessKeyId")
         self.at.cli("user", "delete", "ann", code=5)
 
+    def test_conditions_see_every_kind_of_call(self):
+        self.make("bucket")
+        ann = self.user("ann")
+        body = b"{}"
+
+        def coffer(operation):
+            return ann.request("POST", "/", {}, body, service="coffer", headers={"x-amz-target": f"Coffer.{operation}"}).status
+
+        def answers():
+            return (coffer("Status"), coffer("ListUsers"), ann.kms("ListKeys")[0], ann.kms("CreateKey")[0],
+                    ann.request("GET", "/").status, ann.get_encryption("bucket").status)
+
+        actions = ["coffer:*", "iam:*", "kms:*", "s3:*"]
+        here = {"StringEquals": {"aws:RequestedRegion": "us-east-1", "aws:ResourceAccount": OWNER},
+                "Bool": {"aws:SecureTransport": "true", "aws:ViaAWSService": "false", "aws:PrincipalIsAWSService": "false"}}
+        self.user_policy("ann", allow(actions, Condition=here))
+        self.assertEqual(answers(), 6 * (200,))
+        self.user_policy("ann", allow(actions), deny("*", Condition=here))
+        self.assertEqual(answers(), (403, 403, 400, 400, 403, 403))
+
+    def test_old_presigned_urls_can_be_denied(self):
+        self.make("bucket")
+        self.bucket_policy("bucket", deny("s3:*", "arn:aws:s3:::bucket", Principal="*", Condition={
+            "NumericGreaterThan": {"s3:signatureAge": "60000"}, "StringEquals": {"s3:authType": "REST-QUERY-STRING"}}))
+        get = lambda ago: self.at.wire().presigned("GET", "/bucket", {"encryption": ""}, ago=ago, expires=3600)
+        self.assertEqual(get(0).status, 200)
+        self.assertDenied(get(120), "explicit deny")
+
     def make(self, bucket):
         self.at.bucket(bucket)
         return bucket
