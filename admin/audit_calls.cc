@@ -6,6 +6,7 @@
 
 #include "admin/json_rpc.h"
 #include "admin/s3_xml.h"
+#include "base/audit_limits.h"
 #include "base/limits.h"
 
 namespace coffer {
@@ -43,6 +44,21 @@ ordered_json shown_deep(const json& value) {
   return shown(value);
 }
 
+// The document of a policy, as JSON. Nothing where it is none: then it was refused.
+ordered_json policy_document(std::string_view text) {
+  const auto parsed = parse_json_object(text);
+  if (const auto* policy = std::get_if<json>(&parsed)) return *policy;
+  return audit_text(text);
+}
+
+// The text of a policy, whole.
+ordered_json policy_in(const json& value) {
+  if (!value.is_string()) return shown(value);
+  const auto& text = value.get_ref<const std::string&>();
+  const auto written = value.dump(-1, ' ', /*ensure_ascii=*/false, json::error_handler_t::replace);
+  return written.size() <= kAuditPolicyMax ? ordered_json(text) : policy_document(text);
+}
+
 ordered_json context_in(const json& value) {
   std::map<std::string, std::string> context;
   if (!value.is_object()) return nullptr;
@@ -51,7 +67,7 @@ ordered_json context_in(const json& value) {
   return audit_context(context);
 }
 
-enum class Form { kPlain, kDeep, kContext };
+enum class Form { kPlain, kDeep, kContext, kPolicy };
 struct Told {
   std::string_view name;
   Form form = Form::kPlain;
@@ -87,7 +103,7 @@ constexpr std::array kToldOfKms = {Told{"KeyId"},
                                    Told{"ImportType"},
                                    Told{"KeyMaterialId"},
                                    Told{"PolicyName"},
-                                   Told{"Policy"},
+                                   Told{"Policy", Form::kPolicy},
                                    Told{"GranteePrincipal"},
                                    Told{"RetiringPrincipal"},
                                    Told{"Operations", Form::kDeep},
@@ -97,8 +113,8 @@ constexpr std::array kToldOfKms = {Told{"KeyId"},
                                    Told{"Limit"},
                                    Told{"Marker"}};
 
-constexpr std::array kToldOfIam = {Told{"UserName"},       Told{"Account"},     Told{"PolicyName"},
-                                   Told{"PolicyDocument"}, Told{"AccessKeyId"}, Told{"Status"}};
+constexpr std::array kToldOfIam = {Told{"UserName"},    Told{"Account"}, Told{"PolicyName"}, Told{"PolicyDocument", Form::kPolicy},
+                                   Told{"AccessKeyId"}, Told{"Status"}};
 
 constexpr std::array kToldOfCoffer = {Told{"bucket"}, Told{"prefix"}, Told{"data"}, Told{"rate"}, Told{"restart"}};
 
@@ -115,6 +131,7 @@ ordered_json told_of(const json& request, std::span<const Told> members) {
       case Form::kPlain: out = shown(*found); break;
       case Form::kDeep: out = shown_deep(*found); break;
       case Form::kContext: out = context_in(*found); break;
+      case Form::kPolicy: out = policy_in(*found); break;
     }
   }
   return parameters.empty() ? ordered_json(nullptr) : parameters;
@@ -138,8 +155,19 @@ void add_resource(AuditCall& call, const std::string& arn) {
 ordered_json rule_json(const SseRule& rule) {
   ordered_json by_default = {{"SSEAlgorithm", sse_name(rule.algorithm)}};
   if (rule.kms_key) by_default["KMSMasterKeyID"] = *rule.kms_key;
-  return {{"Rule", {{"ApplyServerSideEncryptionByDefault", by_default}, {"BucketKeyEnabled", rule.bucket_key_enabled}}},
-          {"xmlns", kS3Namespace}};
+  ordered_json out = {{"ApplyServerSideEncryptionByDefault", by_default},
+                      {"BucketKeyEnabled", rule.bucket_key_enabled}};
+  for (const BlockedEncryption type : rule.blocked)
+    out["BlockedEncryptionTypes"]["EncryptionType"] = type == BlockedEncryption::kSseC ? "SSE-C" : "NONE";
+  return {{"Rule", std::move(out)}, {"xmlns", kS3Namespace}};
+}
+
+ordered_json new_bucket_json(const NewBucket& bucket) {
+  ordered_json out;
+  if (bucket.region) out["LocationConstraint"] = *bucket.region;
+  if (bucket.zone) out = {{"Location", {{"Name", *bucket.zone}}}, {"Bucket", {{"Type", "Directory"}}}};
+  out["xmlns"] = kS3Namespace;
+  return out;
 }
 
 }  // namespace
@@ -185,9 +213,15 @@ void tell_s3_request(AuditCall& call, const S3Target& target, const HttpRequest&
     if (const auto* read = std::get_if<SseRule>(&rule))
       parameters["ServerSideEncryptionConfiguration"] = rule_json(*read);
   }
+  if (call.name == "CreateBucket" && !request.body.empty()) {
+    const auto asked = parse_create_bucket_configuration(request.body);
+    if (const auto* read = std::get_if<NewBucket>(&asked))
+      parameters["CreateBucketConfiguration"] = new_bucket_json(*read);
+  }
+  if (call.name == "PutBucketPolicy") parameters["bucketPolicy"] = policy_document(request.body);
   call.parameters = std::move(parameters);
   if (const auto bucket = BucketName::parse(target.bucket); bucket.ok())
-    call.resources.push_back(bucket_arn(realm, *bucket));
+    call.resources.push_back(bucket_arn({call.bucket_owner.value_or(realm.account), realm.region}, *bucket));
 }
 
 bool tell_coffer_request(AuditCall& call, std::string_view operation, std::string_view body) {

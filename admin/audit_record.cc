@@ -54,6 +54,7 @@ bool is_read_only(const AuditCall& call) {
 
 std::string_view type_of(std::string_view arn) {
   if (arn.find(":alias/") != arn.npos) return "AWS::KMS::Alias";
+  if (arn.starts_with("arn:aws:s3express:")) return "AWS::S3Express::DirectoryBucket";
   return arn.starts_with("arn:aws:kms:") ? "AWS::KMS::Key" : "AWS::S3::Bucket";
 }
 
@@ -61,8 +62,8 @@ ordered_json resources_of(const AuditCall& call, const Realm& realm) {
   auto out = ordered_json::array();
   for (const auto& arn : call.resources) {
     const auto parsed = parse_kms_arn(arn);
-    out.push_back(
-        {{"accountId", parsed ? parsed->account : realm.account.str()}, {"type", type_of(arn)}, {"ARN", arn}});
+    const AccountId& owner = call.bucket_owner ? *call.bucket_owner : realm.account;
+    out.push_back({{"accountId", parsed ? parsed->account : owner.str()}, {"type", type_of(arn)}, {"ARN", arn}});
   }
   return out;
 }

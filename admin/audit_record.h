@@ -28,6 +28,7 @@ struct AuditCall {
   nlohmann::ordered_json parameters = nullptr, response = nullptr, additional = nullptr;
   std::string error_code, error_message;  // empty: none
   std::vector<std::string> resources;     // ARNs
+  std::optional<AccountId> bucket_owner;  // of the bucket that is one of them; nothing: the store's account
   std::string request_id;                 // empty: one is made
 };
 

@@ -142,6 +142,7 @@ std::optional<S3Error> lift_headers(HttpRequest& request, S3Target& target) {
 
 Server::Server(Realm realm, const Controls& controls, const Credentials& credentials, const Clock& clock, Log log)
     : realm_(std::move(realm)),
+      buckets_(controls.buckets),
       s3_(realm_, controls.buckets, controls.policies, controls.access, clock),
       kms_(controls.kms, realm_),
       coffer_(controls.buckets, controls.kms.keys, controls.kms.data_keys, controls.mount, controls.unlock,
@@ -200,7 +201,15 @@ Server::Outcome Server::serve_s3(const HttpRequest& request) {
   const auto operation = s3_operation(named, request.method, directories);
   if (const auto* error = std::get_if<S3Error>(&operation)) return answer(*error);
   outcome.operation = operation_name(std::get<S3Operation>(operation));
+  outcome.bucket_owner = bucket_owner(named.bucket, key.principal);  // before it may be deleted
   return answer(s3_.serve(std::get<S3Operation>(operation), named, lifted, {key, session ? &*session : nullptr}));
+}
+
+std::optional<AccountId> Server::bucket_owner(std::string_view bucket, const Principal& caller) {
+  const auto name = BucketName::parse(bucket);
+  if (!name.ok()) return std::nullopt;
+  const auto found = buckets_.find_bucket(*name);
+  return found.ok() ? found->owner : caller.account;
 }
 
 Server::Outcome Server::serve_json(const HttpRequest& request, std::string_view target) {
@@ -291,6 +300,7 @@ void Server::audit(const HttpRequest& request, const Outcome& outcome) {
     const auto* known = std::get_if<S3Operation>(&operation);
     call.name = outcome.operation != "-" ? outcome.operation : known != nullptr ? operation_name(*known) : kUnknownOperation;
     call.source = kAuditS3;
+    call.bucket_owner = outcome.bucket_owner;
     if (s3_target != nullptr) tell_s3_request(call, *s3_target, request, realm_);
   }
   if (!outcome.caller) {

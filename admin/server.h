@@ -41,6 +41,7 @@ class Server {
     std::string_view operation = "-";
     std::string access_key_id = "-";  // only of a request whose signature holds
     std::optional<Principal> caller = std::nullopt;  // the same
+    std::optional<AccountId> bucket_owner = std::nullopt;  // of the bucket that is there, or is to be
     std::string error_code = "", error_message = "";
   };
   Outcome serve_s3(const HttpRequest& request);
@@ -50,7 +51,11 @@ class Server {
   // Whether a request of nobody known is recorded; `passed_over`: how many were not since the last one.
   bool records_stranger(std::uint64_t& passed_over);
 
+  // Of a caller whose signature holds; nothing for a name that is none.
+  std::optional<AccountId> bucket_owner(std::string_view bucket, const Principal& caller);
+
   const Realm realm_;
+  BucketControl& buckets_;
   S3Api s3_;
   KmsApi kms_;
   CofferApi coffer_;

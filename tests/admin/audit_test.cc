@@ -4,6 +4,7 @@
 #include "base/audit_limits.h"
 #include "base/encoding.h"
 #include "base/limits.h"
+#include "base/policy_limits.h"
 #include "tests/admin/admin_room.h"
 
 namespace coffer {
@@ -89,6 +90,89 @@ TEST_F(AuditTest, CallsOnUsersAreRecordedWithoutTheirSecretKeys) {
   EXPECT_EQ(room.audit.records.back().find(secret), std::string::npos);
   room.coffer_call("DeleteUser", R"({"UserName":"nobody"})");
   EXPECT_FALSE(last()["errorCode"].get<std::string>().empty());
+}
+
+// As long as one may be; `filling` stands in a Sid and grows where it is written as a text within a text.
+std::string long_policy(std::size_t size, std::string_view principal, std::string_view filling) {
+  const std::string head = R"({"Statement":{"Effect":"Allow",)" + std::string(principal) +
+                           R"("Action":"kms:*","Resource":"*","Sid":")",
+                    tail = R"("}})";
+  std::string sid;
+  while (head.size() + sid.size() + filling.size() + tail.size() <= size) sid += filling;
+  return head + sid + tail;
+}
+
+TEST_F(AuditTest, WhoLetWhomInIsToldWhole) {  // AUD-01, AUD-05
+  const std::string bucket_policy =
+      R"({"Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"s3:*","Resource":"arn:aws:s3:::docs"}]})";
+  ASSERT_EQ(room.s3("PUT", "/docs?policy", bucket_policy).status, 204);
+  EXPECT_EQ(last()["requestParameters"]["bucketPolicy"], json::parse(bucket_policy));
+  EXPECT_EQ(last()["requestParameters"]["policy"], "");
+  EXPECT_EQ(last()["requestParameters"]["bucketName"], "docs");
+  room.s3("PUT", "/docs?policy", "{" + std::string(60'000, 'x'));
+  EXPECT_EQ(last()["errorCode"], "MalformedPolicy");
+  EXPECT_LT(room.audit.records.back().size(), 5000U) << "it let nobody in";
+
+  const std::vector<HttpHeader> agent = {{"User-Agent", std::string(5000, '\x01')}};
+  const auto record_of = [&](const std::string& service, const std::string& target, const json& body) {
+    auto headers = agent;
+    headers.push_back({"X-Amz-Target", target});
+    const auto response = room.server.handle(room.signed_request(room.request("POST", "/", body.dump(), headers), service));
+    EXPECT_EQ(response.status, 200) << response.body;
+    EXPECT_LE(room.audit.records.back().size(), kAuditRecordMax);
+    return last()["requestParameters"];
+  };
+  const auto said = [](const json& told) { return told.is_string() ? json::parse(told.get<std::string>()) : told; };
+  for (const std::string_view filling : {"s", R"(\\)", R"(\")", R"(\u0001)"}) {
+    const auto policy = long_policy(kKeyPolicySizeMax, R"("Principal":"*",)", filling);
+    const auto put = record_of("kms", "TrentService.PutKeyPolicy", {{"KeyId", "k"}, {"Policy", policy}});
+    EXPECT_EQ(said(put["policy"]), json::parse(policy)) << filling;
+    EXPECT_EQ(put["keyId"], "k");
+    const auto made = record_of("kms", "TrentService.CreateKey",
+                                {{"Policy", policy}, {"BypassPolicyLockoutSafetyCheck", true}});
+    EXPECT_EQ(said(made["policy"]), json::parse(policy)) << filling;
+  }
+  room.coffer_call("CreateUser", R"({"UserName":"ann"})");
+  const auto policy = long_policy(kIdentityPolicySizeMax, "", "s");
+  const auto put = record_of("coffer", "Coffer.PutUserPolicy",
+                             {{"UserName", "ann"}, {"PolicyName", "p"}, {"PolicyDocument", policy}});
+  EXPECT_EQ(put["policyDocument"], policy) << "as CloudTrail has it: its text";
+}
+
+TEST_F(AuditTest, ABucketsConfigurationIsTold) {  // AUD-05
+  room.s3("PUT", "/docs?encryption",
+          "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256"
+          "</SSEAlgorithm></ApplyServerSideEncryptionByDefault><BlockedEncryptionTypes><EncryptionType>SSE-C"
+          "</EncryptionType></BlockedEncryptionTypes></Rule></ServerSideEncryptionConfiguration>");
+  EXPECT_EQ(last()["requestParameters"]["ServerSideEncryptionConfiguration"]["Rule"]["BlockedEncryptionTypes"],
+            json({{"EncryptionType", "SSE-C"}}));
+  room.s3("PUT", "/fresh",
+          "<CreateBucketConfiguration><LocationConstraint>us-east-1</LocationConstraint></CreateBucketConfiguration>");
+  EXPECT_EQ(last()["requestParameters"]["CreateBucketConfiguration"]["LocationConstraint"], "us-east-1");
+  room.s3("PUT", "/new--usw2-az1--x-s3",
+          "<CreateBucketConfiguration><Location><Type>AvailabilityZone</Type><Name>usw2-az1</Name></Location><Bucket>"
+          "<Type>Directory</Type><DataRedundancy>SingleAvailabilityZone</DataRedundancy></Bucket>"
+          "</CreateBucketConfiguration>");
+  EXPECT_EQ(last()["requestParameters"]["CreateBucketConfiguration"]["Location"]["Name"], "usw2-az1");
+}
+
+TEST_F(AuditTest, ABucketIsOfItsKindAndItsOwner) {
+  const std::string other = "111122223333", directory = "dir--usw2-az1--x-s3";
+  const auto resource = [&] { return last()["resources"][0]; };
+  room.buckets.add_foreign("theirs", other);
+  room.buckets.add_foreign(directory, other);
+  room.s3("GET", "/theirs?encryption");
+  EXPECT_EQ(resource(), json({{"accountId", other}, {"type", "AWS::S3::Bucket"}, {"ARN", "arn:aws:s3:::theirs"}}));
+  room.s3("GET", "/" + directory + "?encryption");
+  EXPECT_EQ(resource(), json({{"accountId", other},
+                              {"type", "AWS::S3Express::DirectoryBucket"},
+                              {"ARN", "arn:aws:s3express:us-east-1:" + other + ":bucket/" + directory}}));
+  room.credentials.become(Principal::root_of(*AccountId::parse(other)));
+  room.s3("PUT", "/new");
+  EXPECT_EQ(resource()["accountId"], other);
+  room.s3("DELETE", "/" + directory);
+  EXPECT_EQ(last()["errorCode"], json());
+  EXPECT_EQ(resource()["accountId"], other);
 }
 
 TEST_F(AuditTest, AWrongSignatureIsRecordedAsNobodys) {  // AUD-04
