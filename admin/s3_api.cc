@@ -76,7 +76,7 @@ std::optional<std::size_t> parse_page_size(const S3Target& target) {
 S3Result<HttpResponse> S3Api::serve(S3Operation operation, const S3Target& target, const HttpRequest& request,
                                     const Caller& asking) {
   const auto& caller = asking.key.principal;
-  if (auto error = check_directory_request(operation, target, request, asking.session)) return *error;
+  if (auto error = check_directory_request(operation, target, request, asking.session, realm_.region)) return *error;
   if (operation == S3Operation::kPutBucketEncryption && !has_length(request))
     return S3Error{411, "MissingContentLength", "You must provide the Content-Length HTTP header.", {}};
   const bool needs_body = operation == S3Operation::kPutBucketEncryption || operation == S3Operation::kPutBucketPolicy;

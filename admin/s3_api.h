@@ -63,6 +63,6 @@ class S3Api {
 // What is refused of a request for a directory bucket before anything is looked up (SEED-02, 04, 58, 61, DIR-03, 04, 13),
 // and what makes no sense for any other.
 std::optional<S3Error> check_directory_request(S3Operation operation, const S3Target& target, const HttpRequest& request,
-                                               const Session* session);
+                                               const Session* session, const Region& region);
 
 }  // namespace coffer

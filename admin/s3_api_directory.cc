@@ -39,33 +39,48 @@ bool changes_something(S3Operation operation) {
   return true;
 }
 
-std::optional<S3Error> check_session_use(S3Operation operation, const S3Target& target, const HttpRequest& request,
-                                         const SessionTerms& session) {
-  if (target.bucket != session.bucket || operation == S3Operation::kCreateSession) return access_denied();
-  if (session.read_only && changes_something(operation)) return access_denied();
-  const auto differs = [&](std::string_view name, std::string_view value) {
-    const auto given = request.header(name);
-    return given && *given != value;
-  };
-  if (differs(kSse, session.sse) || differs(kSseKey, session.kms_key) || request.header(kSseContext))
-    return invalid_request("The encryption headers of a request must be those of its session.");
-  return std::nullopt;
-}
-
 // The key's id, where `key` is an ARN.
 std::string_view id_of(std::string_view key) {
   const auto slash = key.rfind(":key/");
   return slash == std::string_view::npos ? key : key.substr(slash + 5);
 }
 
+// What a request says of encryption is what its session has, or the one that it asks for (DIR-13, 15, 16).
+std::optional<S3Error> check_encryption_headers(const HttpRequest& request, const SessionTerms& session,
+                                                const std::string& bucket_arn) {
+  const auto sse = request.header(kSse), key = request.header(kSseKey), context = request.header(kSseContext),
+             bucket_key = request.header(kSseBucketKey);
+  if (sse && *sse != session.sse)
+    return invalid_request("A session's encryption is the default of its bucket: " + session.sse);
+  if (key && (session.kms_key.empty() || id_of(*key) != id_of(session.kms_key)))
+    return invalid_argument("The key must be the customer managed key of the bucket's default, by its id or ARN.",
+                            std::string(kSseKey), std::string(*key));
+  if (bucket_key && equal_ignoring_case(*bucket_key, "false"))
+    return invalid_request("S3 Bucket Keys are always enabled in directory buckets and cannot be disabled.");
+  if (context && *context != base64(as_bytes("{\"aws:s3:arn\":\"" + bucket_arn + "\"}")))
+    return invalid_argument("The encryption context of a directory bucket is its ARN, and nothing else.",
+                            std::string(kSseContext), std::string(*context));
+  return std::nullopt;
+}
+
+std::optional<S3Error> check_session_use(S3Operation operation, const S3Target& target, const HttpRequest& request,
+                                         const Session& session, const Region& region) {
+  const auto& terms = session.terms;
+  if (target.bucket != terms.bucket || operation == S3Operation::kCreateSession) return access_denied();
+  if (terms.read_only && changes_something(operation)) return access_denied();
+  const auto name = BucketName::parse(terms.bucket);
+  if (!name.ok()) return access_denied();
+  return check_encryption_headers(request, terms, bucket_arn({session.key.principal.account, region}, *name));
+}
+
 }  // namespace
 
 std::optional<S3Error> check_directory_request(S3Operation operation, const S3Target& target, const HttpRequest& request,
-                                               const Session* session) {
+                                               const Session* session, const Region& region) {
   const auto name = BucketName::parse(target.bucket);
   const bool directory = name.ok() && name->is_directory_bucket();
   if (session != nullptr)
-    if (auto error = check_session_use(operation, target, request, session->terms)) return error;
+    if (auto error = check_session_use(operation, target, request, *session, region)) return error;
   if (!directory) {
     if (operation == S3Operation::kCreateSession)
       return invalid_request("CreateSession is for directory buckets alone.");
@@ -131,22 +146,12 @@ std::optional<S3Error> S3Api::check_session_encryption(const BucketName& bucket,
   session.sse = sse_name(rule->algorithm);
   session.kms_key = rule->kms_key.value_or("");
 
-  const auto sse = request.header(kSse), key = request.header(kSseKey), context = request.header(kSseContext),
-             bucket_key = request.header(kSseBucketKey);
-  if (sse && *sse != session.sse)
-    return invalid_request("A session's encryption is the default of its bucket: " + session.sse);
-  const bool kms = rule->algorithm == SseAlgorithm::kAwsKms;
-  if (key && (!kms || !sse || id_of(*key) != id_of(session.kms_key)))
-    return invalid_argument("The key must be the customer managed key of the bucket's default, by its id or ARN.",
-                            std::string(kSseKey), std::string(*key));
-  if (kms && sse && !key)
+  if (auto error = check_encryption_headers(request, session, arn_of(bucket, found->owner))) return error;
+  const auto sse = request.header(kSse), key = request.header(kSseKey);
+  if (key && !sse)
+    return invalid_argument("A key needs aws:kms beside it.", std::string(kSseKey), std::string(*key));
+  if (rule->algorithm == SseAlgorithm::kAwsKms && sse && !key)
     return invalid_argument("aws:kms needs the id or ARN of the bucket's customer managed key.", std::string(kSseKey), "");
-  if (bucket_key && equal_ignoring_case(*bucket_key, "false"))
-    return invalid_request("S3 Bucket Keys are always enabled in directory buckets and cannot be disabled.");
-  const auto expected = base64(as_bytes("{\"aws:s3:arn\":\"" + bucket_arn({found->owner, realm_.region}, bucket) + "\"}"));
-  if (context && *context != expected)
-    return invalid_argument("The encryption context of a directory bucket is its ARN, and nothing else.",
-                            std::string(kSseContext), std::string(*context));
   return std::nullopt;
 }
 

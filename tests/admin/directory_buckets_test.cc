@@ -288,9 +288,27 @@ TEST(DirectorySessions, HaveTheEncryptionOfTheirBucketAndNoOther) {  // DIR-12, 
     EXPECT_EQ(room.create_session(headers).status, 400) << headers[0].name << headers[0].value;
 
   const auto created = room.create_session();
-  EXPECT_EQ(room.in_session(created, "HEAD", "/" + kBucket, "", {{sse, "aws:kms"}, {key, kKey}}).status, 200);
-  EXPECT_EQ(room.in_session(created, "HEAD", "/" + kBucket, "", {{sse, "AES256"}}).status, 400);
-  EXPECT_EQ(room.in_session(created, "HEAD", "/" + kBucket, "", {{key, id}}).status, 400);
+  for (const auto& headers : std::vector<std::vector<HttpHeader>>{{{sse, "aws:kms"}, {key, kKey}},
+                                                                  {{sse, "aws:kms"}, {key, id}},
+                                                                  {{key, kKey}},
+                                                                  {{sse, "aws:kms"}},  // DIR-14
+                                                                  {{bucket_key, "true"}},
+                                                                  {{context, encoded(arn)}}})
+    EXPECT_EQ(room.in_session(created, "HEAD", "/" + kBucket, "", headers).status, 200) << headers[0].value;
+  for (const auto& headers : std::vector<std::vector<HttpHeader>>{
+           {{sse, "AES256"}}, {{sse, "aws:kms:dsse"}}, {{key, "alias/mine"}}, {{key, std::string(36, '1')}},
+           {{bucket_key, "false"}}, {{bucket_key, "FALSE"}}, {{context, encoded("{}")}}, {{context, arn}},
+           {{context, encoded("{\"aws:s3:arn\":\"x\",\"more\":\"y\"}")}}})
+    EXPECT_EQ(room.in_session(created, "HEAD", "/" + kBucket, "", headers).status, 400) << headers[0].value;
+}
+
+TEST(DirectorySessions, OfABucketUnderAes256HaveNoKey) {  // DIR-13, DIR-15
+  DirectoryRoom room;
+  const auto created = room.create_session();
+  const std::string sse = "x-amz-server-side-encryption", key = sse + "-aws-kms-key-id";
+  EXPECT_EQ(room.in_session(created, "HEAD", "/" + kBucket, "", {{sse, "AES256"}}).status, 200);
+  EXPECT_EQ(room.in_session(created, "HEAD", "/" + kBucket, "", {{key, kKey}}).status, 400);
+  EXPECT_EQ(room.in_session(created, "HEAD", "/" + kBucket, "", {{key, ""}}).status, 400);
 }
 
 TEST(DirectorySessions, ATokenThatIsChangedOrForgedOpensNothing) {
