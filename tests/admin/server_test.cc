@@ -1,6 +1,7 @@
 #include "admin/server.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdio>
@@ -121,6 +122,26 @@ TEST(Server, AMessageThatIsTooLongIsToldTheLimit) {  // PBE-50
   EXPECT_EQ(element(response.body, "Code"), "MaxMessageLengthExceeded");
   EXPECT_EQ(element(response.body, "Message"), "Your request was too big.");
   EXPECT_EQ(element(response.body, "MaxMessageLengthBytes"), "65536");
+}
+
+// Whoever may open the socket, the owner of the daemon included, still signs.
+TEST(Server, APeersUserIdNeverReplacesASignature) {  // AUTH-18
+  AdminRoom room;
+  for (const std::uint32_t uid : {std::uint32_t{0}, static_cast<std::uint32_t>(getuid())}) {
+    auto plain = room.request("GET", "/docs?encryption");
+    plain.peer_uid = uid;
+    EXPECT_EQ(element(room.server.handle(plain).body, "Code"), "AccessDenied") << uid;
+    for (const auto* target : {"TrentService.ListKeys", "Coffer.Status"}) {
+      auto call = room.request("POST", "/", "{}", {{"X-Amz-Target", target}});
+      call.peer_uid = uid;
+      EXPECT_GE(room.server.handle(call).status, 400) << target << uid;
+    }
+    auto changed = room.signed_request(room.request("PUT", "/docs?encryption", kKms));
+    changed.peer_uid = uid;
+    changed.body += " ";
+    EXPECT_GE(room.server.handle(changed).status, 400) << uid;
+  }
+  EXPECT_EQ(room.buckets.changes, 0);
 }
 
 TEST(Server, LogsWhoDidWhatAndNoNames) {

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+
 namespace coffer {
 namespace {
 
@@ -61,6 +64,22 @@ const std::vector<std::vector<std::string>> kCommands = {
     {"kms", "schedule-key-deletion", "k"},
     {"kms", "create-alias", "alias/a", "k"},
     {"kms", "check-bucket", "b"},
+    {"kms", "get-key-policy", "k"},
+    {"kms", "put-key-policy", "k", "F"},
+    {"kms", "list-grants", "k"},
+    {"user", "create", "u"},
+    {"user", "list"},
+    {"user", "delete", "u"},
+    {"user", "create-key", "u"},
+    {"user", "list-keys", "u"},
+    {"user", "delete-key", "u", "ID"},
+    {"policy", "put", "F", "--user", "u", "--name", "n"},
+    {"policy", "get", "--bucket", "b"},
+    {"policy", "list", "--user", "u"},
+    {"policy", "delete", "--user", "u"},
+    {"audit", "show", "--last", "3", "--follow"},
+    {"audit", "export", "--json"},
+    {"audit", "verify", "S"},
     {"inspect", "P"},
     {"cat", "S", "b/k"},
     {"fsck", "S"},
@@ -80,10 +99,10 @@ TEST(CommandLine, EveryCommandParsesWithTheLeastItNeeds) {
 
 TEST(CommandLine, EveryCommandHasHelpAndVersion) {
   for (auto arguments : kCommands) {
-    const std::size_t words =
-        arguments[0] == "bucket" || arguments[0] == "encryption" || arguments[0] == "kms" || arguments[0] == "unlock"
-            ? 2
-            : 1;
+    constexpr std::array<std::string_view, 7> kGroups = {"audit", "bucket", "encryption", "kms",
+                                                         "policy", "unlock", "user"};
+    const bool has_verb = std::find(kGroups.begin(), kGroups.end(), arguments[0]) != kGroups.end();
+    const std::size_t words = has_verb ? 2 : 1;
     arguments.resize(words);
     arguments.push_back("--help");
     EXPECT_NE(parsed<HelpOptions>(arguments).text.find("coffer " + arguments[0]), std::string::npos) << arguments[0];

@@ -138,17 +138,41 @@ class Trail(MountTest):
 
     # --- how it is read ---
 
-    def test_follow_shows_a_call_as_it_is_made(self):
-        process = subprocess.Popen([COFFER, "audit", "export", "--last", "0", "--follow", "--socket", self.at.socket],
+    def follow(self):
+        """A program that follows the trail, and has shown what is in it."""
+        count = len(self.records())
+        process = subprocess.Popen([COFFER, "audit", "export", "--follow", "--socket", self.at.socket],
                                    stdout=subprocess.PIPE, text=True)
         self.addCleanup(process.wait)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.kill)
+        for _ in range(count):
+            process.stdout.readline()
+        return process
+
+    def test_follow_shows_a_call_as_it_is_made(self):
+        process = self.follow()
         key = self.at.create_key()
-        seen = []
-        while not any(r["eventName"] == "CreateKey" for r in seen):
-            seen.append(json.loads(process.stdout.readline()))
-        self.assertEqual(seen[-1]["responseElements"]["keyMetadata"]["arn"], key)
+        record = json.loads(process.stdout.readline())
+        self.assertEqual(record["eventName"], "CreateKey")
+        self.assertEqual(record["responseElements"]["keyMetadata"]["arn"], key)
+
+    def test_follow_goes_on_in_the_next_file(self):
+        process = self.follow()
+        key = self.at.create_key()
+        self.assertEqual(json.loads(process.stdout.readline())["eventName"], "CreateKey")
+        # Refused for their number, and recorded whole: some 50 KB each, of files of 16 MiB.
+        tags = [{"TagKey": f"{i:04}" + 100 * "k", "TagValue": ""} for i in range(400)]
+        made = 0
+        while len(self.trail_files()) < 2:
+            self.assertEqual(self.s3.kms("TagResource", KeyId=key, Tags=tags)[0], 400)
+            made += 1
+        last = self.at.create_key()
+        seen = [json.loads(process.stdout.readline()) for _ in range(made + 1)]
+        self.assertEqual([r["eventName"] for r in seen], made * ["TagResource"] + ["CreateKey"])
+        self.assertEqual(seen[-1]["responseElements"]["keyMetadata"]["arn"], last)
+        self.assertGreater(made, 100)
+        self.at.cli("audit", "verify")
 
     def test_show_has_a_line_for_each_record(self):
         self.at.create_key()

@@ -17,7 +17,7 @@ class Usage(unittest.TestCase):
             self.assertRegex(run([program, "--version"]).stdout, r"\d+\.\d+")
             self.assertIn("STORE", run([program, "--help"]).stdout.upper())
         for command in ("init", "mount", "unmount", "sync", "bucket", "encryption", "kms", "inspect", "cat", "fsck", "reseal", "scrub",
-                        "status", "unlock"):
+                        "status", "unlock", "user", "policy", "audit"):
             self.assertTrue(coffer(command, "--help").stdout)
 
     def test_wrong_usage_is_exit_2_in_one_line(self):

@@ -81,6 +81,33 @@ class Policies(MountTest):
         self.assertEqual(ann.get_encryption("bucket").code, "InvalidAccessKeyId")
         self.at.cli("user", "delete", "ann", code=5)
 
+    def test_the_program_shows_names_and_deletes_policies(self):
+        ann = self.user("ann")
+        names = lambda: self.at.cli("policy", "list", "--user", "ann").stdout.split()
+        get = lambda *what, **rest: self.at.cli("policy", "get", *what, **rest).stdout.strip()
+        delete = lambda *what: self.at.cli("policy", "delete", *what)
+        self.assertEqual(names(), [])
+        texts = {"default": policy(allow("s3:ListAllMyBuckets")), "more": policy(allow("kms:ListKeys"))}
+        self.at.cli("policy", "put", self.file("p", texts["default"]), "--user", "ann")
+        self.at.cli("policy", "put", self.file("p", texts["more"]), "--user", "ann", "--name", "more")
+        self.assertEqual(names(), ["default", "more"])
+        self.assertEqual(self.at.json("policy", "list", "--user", "ann"), {"PolicyNames": ["default", "more"]})
+        self.assertEqual((get("--user", "ann"), get("--user", "ann", "--name", "more")), (texts["default"], texts["more"]))
+        self.assertEqual((ann.request("GET", "/").status, ann.kms("ListKeys")[0]), (200, 200))
+        delete("--user", "ann", "--name", "more")
+        self.assertEqual((names(), ann.request("GET", "/").status, ann.kms("ListKeys")[0]), (["default"], 200, 400))
+        delete("--user", "ann")
+        self.assertEqual((names(), ann.request("GET", "/").status), ([], 403))
+        get("--user", "ann", code=5)
+        self.make("bucket")
+        text = policy(deny("s3:DeleteBucket", "arn:aws:s3:::bucket", Principal="*"))
+        self.at.cli("policy", "put", self.file("p", text), "--bucket", "bucket")
+        self.assertEqual(get("--bucket", "bucket"), text)
+        delete("--bucket", "bucket")
+        get("--bucket", "bucket", code=5)
+        for words in (("get",), ("get", "--user", "ann", "--bucket", "bucket"), ("list",)):
+            self.at.cli("policy", *words, code=2)
+
     def test_conditions_see_every_kind_of_call(self):
         self.make("bucket")
         ann = self.user("ann")
@@ -239,6 +266,8 @@ class Policies(MountTest):
         self.assertEqual(again["GrantId"], grant["GrantId"])
         listed = owner.kms("ListGrants", KeyId=key)[1]["Grants"]
         self.assertEqual([(g["GrantId"], g["Operations"]) for g in listed], [(grant["GrantId"], ["GenerateDataKey"])])
+        self.assertEqual(self.at.cli("kms", "list-grants", key).stdout, f"{grant['GrantId']}\t{arn('ann')}\n")
+        self.assertEqual([g["Name"] for g in self.at.json("kms", "list-grants", key)["Grants"]], ["for ann"])
         self.assertEqual(owner.kms("RetireGrant")[1]["message"], "Grant token OR (grant ID, key ID) must be specified")
         self.assertEqual(ann.kms("RetireGrant", GrantToken=grant["GrantToken"])[0], 400)
         self.assertEqual(owner.kms("RevokeGrant", KeyId=key, GrantId=grant["GrantId"])[0], 200)

@@ -185,6 +185,17 @@ class Requests(MountTest):
         self.assertEqual((signed().status, signed(ago=50).status), (200, 200))
         self.assertEqual(self.s3.get_encryption("bucket").find("SSEAlgorithm"), "AES256")
 
+    def test_the_default_is_read_and_deleted_by_requests_signed_in_their_query(self):  # SEED-41
+        for method, status in (("GET", 200), ("DELETE", 204)):
+            signed = lambda **rest: self.s3.presigned(method, "/bucket", {"encryption": ""}, **rest)
+            self.refused(403, "AccessDenied", "Request has expired", signed(ago=61), **{"X-Amz-Expires": "60"})
+            self.refused(403, "SignatureDoesNotMatch", SIGNATURE, signed(secret="not the secret"), AWSAccessKeyId=self.s3.key)
+            answer = signed(ago=50)
+            self.assertEqual(answer.status, status)
+            if method == "GET":
+                self.assertEqual(answer.find("KMSMasterKeyID"), self.key)
+        self.assertEqual(self.s3.get_encryption("bucket").find("SSEAlgorithm"), "AES256")
+
     def test_buckets_of_socket_and_mount_are_the_same(self):
         self.assertEqual(self.s3.request("PUT", "/over-http").status, 200)
         self.assertTrue(os.path.isdir(self.at.path("over-http")))
