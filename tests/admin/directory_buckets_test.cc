@@ -79,6 +79,9 @@ TEST(DirectoryBuckets, AreMadeInTheZoneOfTheirNameAndNoOther) {  // DIR-01, 02, 
     const auto answer = room.s3("PUT", "/" + c.target, c.body);
     EXPECT_EQ(answer.status, 400) << c.target << c.body;
     EXPECT_EQ(element(answer.body, "Code"), c.code) << c.target << c.body;
+    if (c.code == "InvalidBucketName") {
+      EXPECT_EQ(element(answer.body, "Message"), "The specified bucket is not valid.") << c.target;
+    }
   }
   EXPECT_EQ(room.buckets.changes, 0);
   EXPECT_EQ(room.express("PUT", "/" + name, zone).status, 200);

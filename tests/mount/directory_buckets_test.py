@@ -19,7 +19,7 @@ class DirectoryBuckets(MountTest):
     def put(self, key, **rest):
         return self.s3.put_encryption(NAME, rule_xml("aws:kms", key), service="s3express", **rest)
 
-    def test_the_mount_seals_under_the_buckets_key_by_its_bucket_key(self):  # DIR-01, SEED-14, SEED-19, SEED-53
+    def test_the_mount_seals_under_the_buckets_key_by_its_bucket_key(self):  # DIR-01, SEED-14, SEED-19, SEED-53, BK-13
         self.assertEqual(self.s3.request("PUT", f"/{NAME}", body=LOCATION, service="s3express").status, 200)
         key = self.at.create_key()
         write_file(self.at.path(NAME, "before"), b"x")

@@ -136,7 +136,7 @@ class Defaults(MountTest):
 
 
 class Changes(MountTest):
-    def test_a_changed_default_binds_what_is_written_next_and_leaves_the_rest(self):  # SEED-15, DBE-06, OBJ-09
+    def test_a_changed_default_binds_what_is_written_next_and_leaves_the_rest(self):  # SEED-15, DBE-06, OBJ-09, BK-10
         self.at.bucket("bucket")
         for name in ("old", "truncated", "moved"):
             write_file(self.at.path("bucket", name), content(name, 50_000))
@@ -151,6 +151,9 @@ class Changes(MountTest):
         write_file(self.at.path("bucket", "last"), b"x")
         self.assertEqual(self.at.inspect("bucket", "last")["sse"], "AES256")
         self.assertEqual(self.at.inspect("bucket", "new")["sse"], "aws:kms")
+        self.at.put_rule("bucket", "aws:kms", key, bucket_key=True)
+        write_file(self.at.path("bucket", "by-bucket-key"), b"x")
+        self.assertEqual([self.at.inspect("bucket", name)["bucket_key"] for name in ("new", "by-bucket-key")], [False, True])
         self.assertEqual(read_file(self.at.path("bucket", "renamed")), content("moved", 50_000))
 
     def test_replacing_by_rename_carries_the_new_files_sealing(self):
