@@ -2,33 +2,13 @@
 
 #include "base/policy_limits.h"
 #include "crypto/bucket_keys.h"
-#include "iam/users.h"
+#include "tests/support/fake_identities.h"
 #include "tests/support/local_kms_fixture.h"
 
 namespace coffer {
 namespace {
 
 using testing::HasSubstr;
-
-// Identity policies by ARN.
-class FakeIdentities final : public Identities {
- public:
-  IdentityPolicies policies_of(const Principal& principal) const override {
-    const auto found = policies.find(principal.arn);
-    return found == policies.end() ? IdentityPolicies() : found->second;
-  }
-  void allow(const Principal& principal, const std::string& action) { add(principal, "Allow", action); }
-  void deny(const Principal& principal, const std::string& action) { add(principal, "Deny", action); }
-
-  std::map<std::string, IdentityPolicies> policies;
-
- private:
-  void add(const Principal& principal, const std::string& effect, const std::string& action) {
-    const auto text = R"({"Statement":{"Effect":")" + effect + R"(","Action":")" + action + R"(","Resource":"*"}})";
-    policies[principal.arn].push_back(
-        std::make_shared<const Policy>(parse_policy(text, PolicyKind::kIdentity).value()));
-  }
-};
 
 class LocalKmsAccessTest : public LocalKmsTest {
  protected:
