@@ -170,7 +170,7 @@ struct BucketKeys::State {
   Result<BucketKey> for_writing(std::string_view key, const EncryptionContext& context, const Principal& principal) {
     const auto serves = [&](const DataKey& cached) -> Result<bool> {
       COFFER_TRY(behind.usable(cached.key_arn, context, principal));
-      return behind.is_current(cached.blob, key);
+      return behind.is_current(cached.blob, key, principal);
     };
     const auto generate = [&] { return behind.generate_data_key(key, context, principal); };
     return writing.get(cache_name(as_bytes(key), context, principal), serves, generate);
@@ -233,9 +233,9 @@ Status BucketKeys::usable(std::string_view key_arn, const EncryptionContext& con
   return state_->behind.usable(key_arn, context, principal);
 }
 
-bool BucketKeys::is_current(BytesView blob, std::string_view key) const {
+bool BucketKeys::is_current(BytesView blob, std::string_view key, const Principal& principal) const {
   const auto parsed = parse_blob(blob);
-  return parsed && state_->behind.is_current(parsed->bucket_blob, key);
+  return parsed && state_->behind.is_current(parsed->bucket_blob, key, principal);
 }
 
 void BucketKeys::flush(std::string_view key_arn) {

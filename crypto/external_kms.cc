@@ -373,7 +373,7 @@ Result<Key> ExternalKms::decrypt(BytesView bytes, const EncryptionContext& conte
 
 Status ExternalKms::usable(std::string_view, const EncryptionContext&, const Principal&) const { return {}; }
 
-bool ExternalKms::is_current(BytesView bytes, std::string_view key) const {
+bool ExternalKms::is_current(BytesView bytes, std::string_view key, const Principal&) const {
   const auto blob = parse_blob(bytes);
   if (!blob) return false;
   if (blob->key_arn == key) return true;

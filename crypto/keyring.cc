@@ -160,11 +160,11 @@ Result<Envelope> Keyring::move_root(const Envelope& envelope, const KeySchedule&
   return moved;
 }
 
-bool Keyring::up_to_date(const Envelope& envelope, const SseRule& rule) const {
+bool Keyring::up_to_date(const Envelope& envelope, const SseRule& rule, const Principal& principal) const {
   if (envelope.algorithm != rule.algorithm) return false;
   if (rule.algorithm == SseAlgorithm::kAes256) return true;
   if (envelope.bucket_key() != rule.uses_bucket_key()) return false;
-  return kms_for(rule).is_current(envelope.layers[0].wrapped_key, kms_key_of(rule));
+  return kms_for(rule).is_current(envelope.layers[0].wrapped_key, kms_key_of(rule), principal);
 }
 
 Result<std::shared_ptr<const Aead>> Keyring::unlock(const Envelope& envelope, const Principal& principal) {

@@ -52,8 +52,9 @@ class Keyring {
   // The same again for another root key: what SSE-S3 wraps is wrapped under that, what the KMS wraps stays. An envelope
   // with nothing of SSE-S3 in it stays as it is.
   Result<Envelope> move_root(const Envelope& envelope, const KeySchedule& next, const Principal& principal) const;
-  // Whether the envelope is as rewrap would leave it: under the rule's key and the newest version of its material.
-  bool up_to_date(const Envelope& envelope, const SseRule& rule) const;
+  // Whether the envelope is as rewrap for the principal would leave it: under the rule's key and the newest version of
+  // its material.
+  bool up_to_date(const Envelope& envelope, const SseRule& rule, const Principal& principal) const;
 
   // kDamaged when the commitment does not hold; key errors as Kms gives them.
   Result<std::shared_ptr<const Aead>> unlock(const Envelope& envelope, const Principal& principal);

@@ -40,9 +40,10 @@ class Kms {
   // counted. Called at every open and every uncached read, so it costs a look into memory.
   virtual Status usable(std::string_view key_arn, const EncryptionContext& context,
                         const Principal& principal) const = 0;
-  // Whether `blob` is under the key that `key` names now, and under the newest version of its material. False where
-  // `key` names none. As cheap as usable. An external KMS turns its material unseen and can only compare keys.
-  virtual bool is_current(BytesView blob, std::string_view key) const = 0;
+  // Whether `blob` is under the key that `key` names now, resolved as for generate_data_key, and under the newest version
+  // of its material. False where `key` names none. As cheap as usable. An external KMS turns its material unseen and can
+  // only compare keys.
+  virtual bool is_current(BytesView blob, std::string_view key, const Principal& principal) const = 0;
 };
 
 }  // namespace coffer

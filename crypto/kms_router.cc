@@ -33,8 +33,9 @@ Status KmsRouter::usable(std::string_view key_arn, const EncryptionContext& cont
   return local_.usable(key_arn, context, principal);
 }
 
-bool KmsRouter::is_current(BytesView blob, std::string_view key) const {
-  return ExternalKms::made(blob) ? external_.is_current(blob, key) : local_.is_current(blob, key);
+bool KmsRouter::is_current(BytesView blob, std::string_view key, const Principal& principal) const {
+  if (ExternalKms::made(blob)) return external_.is_current(blob, key, principal);
+  return local_.is_current(blob, key, principal);
 }
 
 }  // namespace coffer

@@ -216,11 +216,11 @@ Status LocalKms::usable(std::string_view key_arn, const EncryptionContext& conte
   return check_serves(record->metadata, state_->clock.wall_ns());
 }
 
-bool LocalKms::is_current(BytesView bytes, std::string_view key) const {
+bool LocalKms::is_current(BytesView bytes, std::string_view key, const Principal& principal) const {
   const auto blob = parse_kms_blob(bytes);
   if (!blob.ok()) return false;
   std::shared_lock lock(state_->mutex);
-  const auto record = state_->book.find(key, state_->own_account());
+  const auto record = state_->book.find(key, principal.account);
   if (!record.ok()) return false;
   const KeyMetadata& metadata = (*record)->metadata;
   return metadata.key_id == blob->key_id() && metadata.current_material_id == blob->material_id;

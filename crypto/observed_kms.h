@@ -33,7 +33,9 @@ class ObservedKms final : public Kms {
                 const Principal& principal) const override {
     return behind_.usable(key_arn, context, principal);
   }
-  bool is_current(BytesView blob, std::string_view key) const override { return behind_.is_current(blob, key); }
+  bool is_current(BytesView blob, std::string_view key, const Principal& principal) const override {
+    return behind_.is_current(blob, key, principal);
+  }
 
  private:
   Kms& behind_;

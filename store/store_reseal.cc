@@ -75,7 +75,7 @@ Store::State::Due Store::State::due_locked(const OpenObject& object, const Bucke
   if (object.seals_run_out() || envelope.generation <= leaving) return Due::kData;
   if (envelope.algorithm != bucket.rule.algorithm) return Due::kData;
   const bool as_the_rule_says =
-      object.current().rule_version == bucket.rule_version && keyring.up_to_date(envelope, bucket.rule);
+      object.current().rule_version == bucket.rule_version && keyring.up_to_date(envelope, bucket.rule, principal);
   return as_the_rule_says ? Due::kNothing : Due::kRewrap;
 }
 
@@ -105,7 +105,7 @@ Result<Store::State::Resealed> Store::State::rewrap(const std::shared_ptr<OpenOb
     COFFER_TRY(reserve_pages_locked(kNamePages));
     COFFER_ASSIGN(const auto entry, catalog.resealing(object->ino()));
     const bool wants_data = object->seals_run_out() || (entry && fresh->generation <= entry->leaving);
-    left_queue = !wants_data && keyring.up_to_date(*fresh, bucket.rule);
+    left_queue = !wants_data && keyring.up_to_date(*fresh, bucket.rule, principal);
     Catalog::Savepoint savepoint(catalog);
     COFFER_TRY(catalog.put_envelope(object->ino(), encoded, bucket.rule_version));
     if (left_queue) COFFER_TRY(catalog.dequeue_reseal(object->ino()));
@@ -265,7 +265,7 @@ Status Store::State::enqueue_if_due_locked(InodeNumber ino, const Bucket& bucket
       // One that does not decode is due too: the queue's log says why it waits.
       const auto envelope = Envelope::decode(sealed.envelope);
       const bool as_the_rule_says = sealed.rule_version == bucket.rule_version && !sealed.next_envelope &&
-                                    envelope.ok() && keyring.up_to_date(*envelope, bucket.rule);
+                                    envelope.ok() && keyring.up_to_date(*envelope, bucket.rule, principal);
       if (as_the_rule_says) return {};
       break;
     }

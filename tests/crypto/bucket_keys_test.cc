@@ -54,6 +54,17 @@ TEST_F(BucketKeysTest, AThousandObjectsCostOneCallAndReadingThemAfterARestartOne
   EXPECT_EQ(calls("Decrypt"), 1U);
 }
 
+TEST_F(BucketKeysTest, ANameInAnotherAccountServesItsObjectsWithOneCallToo) {  // BK-03, SEED-26
+  const auto theirs = kms->create_key({.description = "theirs"}, stranger.account);
+  ASSERT_TRUE(kms->create_alias("alias/same", arn).ok());
+  ASSERT_TRUE(kms->create_alias("alias/same", theirs->key_id, stranger.account).ok());
+  for (const std::string& name : {std::string("alias/same"), theirs->key_id, std::string(kAwsManagedAlias)}) {
+    const auto before = generated();
+    for (int i = 0; i < 100; ++i) ASSERT_TRUE(bucket_keys->generate_data_key(name, bucket, stranger).ok());
+    EXPECT_EQ(generated() - before, 1U) << name;
+  }
+}
+
 TEST_F(BucketKeysTest, ABucketKeyLivesForItsLifetimeAndNoLonger) {  // BK-02
   ASSERT_TRUE(bucket_keys->generate_data_key(arn, bucket, owner).ok());
   clock.advance_ns(kLifetimeNs - 1);
@@ -170,7 +181,7 @@ class GatedKms final : public Kms {
     return Error{Code::kUnsupported, "not asked for in these tests"};
   }
   Status usable(std::string_view, const EncryptionContext&, const Principal&) const override { return {}; }
-  bool is_current(BytesView, std::string_view) const override { return true; }
+  bool is_current(BytesView, std::string_view, const Principal&) const override { return true; }
 
   void wait_for_call() {
     std::unique_lock lock(mutex_);

@@ -91,10 +91,10 @@ TEST_F(ExternalKmsTest, AnAliasOfItIsRememberedByItsKey) {
   const auto made = external.generate_data_key(alias, context, owner);
   ASSERT_TRUE(made.ok()) << made.error().message;
   EXPECT_EQ(made->key_arn, arn);
-  EXPECT_TRUE(external.is_current(made->blob, alias));
-  EXPECT_TRUE(external.is_current(made->blob, arn));
-  EXPECT_FALSE(external.is_current(made->blob, make_key()));
-  EXPECT_FALSE(external.is_current(made->blob, kms_alias_arn(realm, "alias/unknown")));
+  EXPECT_TRUE(external.is_current(made->blob, alias, owner));
+  EXPECT_TRUE(external.is_current(made->blob, arn, owner));
+  EXPECT_FALSE(external.is_current(made->blob, make_key(), owner));
+  EXPECT_FALSE(external.is_current(made->blob, kms_alias_arn(realm, "alias/unknown"), owner));
 }
 
 TEST_F(ExternalKmsTest, RefusalsAreWhatTheLocalKmsWouldSay) {  // KMS-20
@@ -357,9 +357,9 @@ TEST_F(KmsRouterTest, AnArnThatIsNotHereIsAskedForThereAndEverythingElseStays) {
   EXPECT_TRUE(equal_constant_time(*router.decrypt(from_there->blob, context, owner), from_there->plaintext));
   EXPECT_EQ(asked(), 2U);
   EXPECT_EQ(local->decrypt(from_there->blob, context, owner).code(), Code::kKeyMissing) << "missing here, not damaged";
-  EXPECT_TRUE(router.is_current(from_there->blob, arn));
-  EXPECT_FALSE(router.is_current(from_there->blob, here));
-  EXPECT_FALSE(router.is_current(from_here->blob, arn));
+  EXPECT_TRUE(router.is_current(from_there->blob, arn, owner));
+  EXPECT_FALSE(router.is_current(from_there->blob, here, owner));
+  EXPECT_FALSE(router.is_current(from_here->blob, arn, owner));
 }
 
 TEST_F(KmsRouterTest, ALocalKeyThatIsDeletedForEverTakesItsBlobsAlong) {  // KMS-46

@@ -230,13 +230,13 @@ TEST_F(KeyringTest, WrappedAnewAnEnvelopeOpensTheSameChunks) {
 TEST_F(KeyringTest, ARotationMakesEveryEnvelopeUnderTheKeyDue) {
   for (const SseRule& sse_rule : all_rules()) {
     const auto issued = issue(sse_rule);
-    EXPECT_TRUE(keyring.up_to_date(issued.envelope, sse_rule));
+    EXPECT_TRUE(keyring.up_to_date(issued.envelope, sse_rule, owner));
     ASSERT_TRUE(kms->rotate(arn).ok());
     const bool kms_key = sse_rule.algorithm != SseAlgorithm::kAes256;
-    EXPECT_EQ(keyring.up_to_date(issued.envelope, sse_rule), !kms_key);
+    EXPECT_EQ(keyring.up_to_date(issued.envelope, sse_rule, owner), !kms_key);
     const auto fresh = keyring.rewrap(issued.envelope, sse_rule, issued.envelope.context_arn, owner);
     ASSERT_TRUE(fresh.ok());
-    EXPECT_TRUE(keyring.up_to_date(*fresh, sse_rule));
+    EXPECT_TRUE(keyring.up_to_date(*fresh, sse_rule, owner));
   }
 }
 

@@ -366,6 +366,72 @@ class Policies(MountTest):
         self.assertEqual(self.as_uid(1002, "read", "f"), "EACCES")
         self.assertEqual(self.as_uid(1001, "read", "f"), f"{len(data)}")
 
+    # --- two accounts in one mount ---
+    def account_with_key(self, name="eve", account=OTHER):
+        """A user of another account with a key there, which its alias/same names; the store's own account has one too."""
+        self.at.wire().kms("CreateAlias", AliasName="alias/same", TargetKeyId=self.at.create_key())
+        user = self.user(name, account)
+        self.user_policy(name, allow("kms:*"), allow("s3express:*"), account=account)
+        user.key_arn = user.kms("CreateKey")[1]["KeyMetadata"]["Arn"]
+        self.assertEqual(user.kms("CreateAlias", AliasName="alias/same", TargetKeyId=user.key_arn)[0], 200)
+        return user
+
+    def test_one_alias_is_each_accounts_own_key_in_one_bucket(self):  # SEED-26, SEED-27, BK-03
+        eve = self.account_with_key()
+        ours = self.at.json("kms", "describe-key", "alias/same")["KeyMetadata"]["Arn"]
+        bucket = self.at.bucket("bucket", "aws:kms", "alias/same", bucket_key=True)
+        write_file(os.path.join(bucket, "ours"), b"ours")
+        self.at.remount("-o", f"principal={arn('eve', OTHER)}")
+        before = self.at.calls()
+        for i in range(100):
+            write_file(os.path.join(bucket, f"theirs-{i}"), b"theirs")
+        self.assertEqual(self.at.calls()[0] - before[0], 1, "one Bucket Key for all of them")
+        self.assertErrno(errno.EACCES, read_file, os.path.join(bucket, "ours"))
+        self.assertEqual([self.at.inspect("bucket", name)["kms_key_arn"] for name in ("ours", "theirs-7")],
+                         [ours, eve.key_arn])
+        self.at.remount("-o", f"principal={arn('eve', OTHER)}")
+        self.assertEqual(read_file(os.path.join(bucket, "theirs-7")), b"theirs")
+        self.at.remount()
+        self.assertErrno(errno.EACCES, read_file, os.path.join(bucket, "theirs-7"))
+        self.assertEqual(read_file(os.path.join(bucket, "ours")), b"ours")
+
+    def test_reseal_ends_in_a_mount_of_another_account(self):
+        eve = self.account_with_key()
+        for bucket_key in (False, True):
+            self.at.bucket(f"bucket-{int(bucket_key)}", "aws:kms", eve.key_arn, bucket_key=bucket_key)
+        self.at.remount("-o", f"principal={arn('eve', OTHER)}")
+        for bucket_key in (False, True):
+            name = f"bucket-{int(bucket_key)}"
+            bucket = self.at.path(name)
+            for i in range(20):
+                write_file(os.path.join(bucket, str(i)), content(i, 5000))
+            self.at.put_rule(name, "aws:kms", bucket_key=bucket_key)
+            with open(os.path.join(bucket, "0"), "r+b") as file:
+                file.write(content("new", 100))
+            self.at.cli("reseal", bucket)
+            calls = self.at.json("kms", "stats")
+            self.assertEqual(self.at.json("reseal", bucket)["added"], 0, "all of it is as the default says")
+            self.assertEqual(self.at.json("kms", "stats")["Encrypt"], calls["Encrypt"])
+            managed = eve.kms("DescribeKey", KeyId="alias/aws/s3")[1]["KeyMetadata"]["Arn"]
+            self.assertEqual(self.at.inspect(name, "7")["kms_key_arn"], managed)
+            self.assertEqual(read_file(os.path.join(bucket, "7")), content(7, 5000))
+        self.at.remount()
+
+    def test_users_of_another_account_by_the_uid_map_have_one_bucket_key(self):  # SEED-27, BK-03, BK-04
+        eve = self.account_with_key()
+        bucket = self.at.bucket("bucket", "aws:kms", "alias/same", bucket_key=True)
+        os.chmod(bucket, 0o777)
+        os.chmod(self.at.folder, 0o755)
+        uids = self.file("uids", f"1001 {arn('eve', OTHER)}\n")
+        self.at.remount("-o", f"allow_other,uid-map={uids}")
+        write_file(os.path.join(bucket, "ours"), b"ours")
+        before = self.at.calls()
+        for i in range(5):
+            self.assertEqual(self.as_uid(1001, "write", f"theirs-{i}"), "4")
+        self.assertEqual(self.at.calls()[0] - before[0], 1)
+        self.assertEqual(self.at.inspect("bucket", "theirs-3")["kms_key_arn"], eve.key_arn)
+        self.assertNotEqual(self.at.inspect("bucket", "ours")["kms_key_arn"], eve.key_arn)
+
     def as_uid(self, uid, verb, name):
         code = ("import errno, sys\n"
                 "try:\n"

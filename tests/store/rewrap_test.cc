@@ -120,6 +120,34 @@ class RewrapTest : public ::testing::Test {
   const Bytes small = some_bytes(100, 1), large = some_bytes(200 * std::size_t{kChunkSize} + 5, 2);
 };
 
+// No key, an alias and an id name a key of whoever asks.
+TEST_F(RewrapTest, UnderAnotherAccountsPrincipalTheQueueEndsWithItsOwnKeys) {  // SEED-26, SEED-27
+  const AccountId account = *AccountId::parse("111122223333");
+  rig.mounted_as = Principal::root_of(account);
+  rig.reopen();
+  const std::string first = rig.kms().create_key({.description = "first"}, account)->arn;
+  const auto second = rig.kms().create_key({.description = "second"}, account);
+  ASSERT_TRUE(rig.kms().create_alias("alias/same", key).ok());
+  ASSERT_TRUE(rig.kms().create_alias("alias/same", second->key_id, account).ok());
+  for (const auto& [algorithm, bucket_key] : kms_schemes()) {
+    for (const std::string& named : {std::string("alias/same"), second->key_id, std::string()}) {
+      put_rule(rule_of(algorithm, first, bucket_key));
+      create("f", small);
+      SseRule rule = rule_of(algorithm, named, bucket_key);
+      if (named.empty()) rule.kms_key.reset();
+      put_rule(rule);
+      EXPECT_EQ(queue(), 1U);
+      reseal_all();
+      EXPECT_EQ(store().reseal_progress().waiting, 0U);
+      EXPECT_EQ(queue(), 0U) << "as the rule says";
+      const std::string under = envelope_of("f").kms_key_arn;
+      EXPECT_EQ(under, named.empty() ? rig.kms().find(kAwsManagedAlias, account)->arn : second->arn);
+      expect_content("f", small);
+      ASSERT_TRUE(store().unlink(bucket, "f").ok());
+    }
+  }
+}
+
 TEST_F(RewrapTest, AfterARotationEveryBlobIsUnderTheNewMaterialAndNoDataMoves) {
   for (const auto& scheme : kms_schemes()) {
     put_rule(rule_of(scheme.algorithm, key, scheme.bucket_key));

@@ -93,6 +93,7 @@ class StoreRig {
 
   SimulatedDisk disk;
   ManualClock clock;
+  Principal mounted_as = principal();  // by whoever opens it next
 
  private:
   static Key root_key() { return Key::copy_of(Bytes(Key::kSize, 7)); }
@@ -106,7 +107,7 @@ class StoreRig {
     kms_calls_.stand_before(kms_.get());
     bucket_keys_ = std::make_unique<BucketKeys>(kms_calls_, suite(), clock);
     keyring_ = std::make_unique<Keyring>(keys_, suite(), kms_calls_, *bucket_keys_);
-    COFFER_ASSIGN(store_, Store::open(*catalog_, disk, *keyring_, clock, log_nowhere(), principal()));
+    COFFER_ASSIGN(store_, Store::open(*catalog_, disk, *keyring_, clock, log_nowhere(), mounted_as));
     return {};
   }
 
