@@ -75,7 +75,9 @@ class LocalKms final : public Kms {
   using ConditionKeys = std::vector<std::pair<std::string, std::string>>;  // those of this operation alone
   Result<KeyMetadata> authorize(std::string_view action, std::string_view key, const KmsCall& call,
                                 const ConditionKeys& more = {}) const;
-  // The same of an operation on no key. resource: an alias's ARN, or *.
+  // The same, and nobody is asked whether the caller may: for who asks by using the key.
+  Result<KeyMetadata> find(std::string_view key, const AccountId& account) const;
+  // authorize of an operation on no key. resource: an alias's ARN, or *.
   Status authorize_account(std::string_view action, const KmsCall& call, const std::string& resource = "*",
                            const ConditionKeys& more = {}) const;
   // Whose policies are asked, of every call from now on; until then callers have none. Outlives the KMS.

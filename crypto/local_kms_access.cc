@@ -67,6 +67,10 @@ Result<KeyMetadata> LocalKms::authorize(std::string_view action, std::string_vie
   return record->metadata;
 }
 
+Result<KeyMetadata> LocalKms::find(std::string_view key, const AccountId& account) const {
+  return state_->metadata_of(key, account);
+}
+
 Status LocalKms::authorize_account(std::string_view action, const KmsCall& call, const std::string& resource,
                                    const ConditionKeys& more) const {
   return check_account_access(by_wire(action, {}, call, more), resource, call.caller, state_->identities,

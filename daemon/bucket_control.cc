@@ -60,7 +60,7 @@ Status StoreBucketControl::put_rule(const BucketName& bucket, const SseRule& rul
 
 Status StoreBucketControl::put_directory_rule(const BucketName& bucket, const SseRule& rule, const Principal& caller) {
   if (!rule.kms_key) return store_.put_rule(bucket, rule);
-  const auto key = kms_.authorize("kms:GenerateDataKey", *rule.kms_key, {caller});
+  const auto key = kms_.find(*rule.kms_key, caller.account);
   if (!key.ok() && (key.code() != Code::kKeyMissing || !parse_kms_arn(*rule.kms_key))) return key.error();
   if (key.ok() && key->manager == KeyManager::kAws)
     return Error{Code::kInvalidArgument, "The AWS managed key (aws/s3) is not supported in directory buckets."};
@@ -70,7 +70,8 @@ Status StoreBucketControl::put_directory_rule(const BucketName& bucket, const Ss
   return store_.put_rule(bucket, rule, key_arn);
 }
 
-// Not before a key has wrapped and opened something for this very caller is it the bucket's for life.
+// Not before a key has wrapped and opened something for this very caller is it the bucket's for life. That is S3's call,
+// with its context: policies that let the key serve S3 alone, or this bucket alone, are asked as they mean it.
 Status StoreBucketControl::try_key(const BucketName& bucket, std::string_view key_arn, const Principal& caller) {
   COFFER_ASSIGN(const Bucket found, store_.find_bucket(bucket));
   const EncryptionContext context = {{std::string(kContextArn), bucket_arn({found.owner, region_}, bucket)}};

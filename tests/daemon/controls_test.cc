@@ -202,6 +202,46 @@ TEST_F(ControlsTest, ADirectoryBucketsKeyIsTriedAsTheCallerBeforeItIsStored) {
   EXPECT_EQ(after.at("Decrypt") - before.at("Decrypt"), 1U);
 }
 
+// What AWS advises for keys of S3: they serve through S3, or for this bucket, and not otherwise.
+TEST_F(ControlsTest, ADirectoryBucketTakesAKeyWhosePolicyServesS3Alone) {  // SEED-38, DIR-16
+  const Principal ann{caller_.account, "arn:aws:iam::000000000000:user/ann"};
+  const auto by_ann = [](const std::string& condition) {
+    return R"({"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:user/ann"},)"
+           R"("Action":["kms:GenerateDataKey","kms:Decrypt"],"Resource":"*","Condition":)" + condition + "}";
+  };
+  const std::string condition_of_context = R"({"StringEquals":{"kms:EncryptionContext:aws:s3:arn":)";
+  const std::string arn_of_account = R"("arn:aws:s3express:us-east-1:000000000000:bucket/)";
+  struct Case {
+    std::string statement;
+    Principal caller;
+    bool serves;
+  };
+  const Case cases[] = {
+      {by_ann(R"({"StringEquals":{"kms:ViaService":"s3.us-east-1.amazonaws.com"}})"), ann, true},
+      {by_ann(R"({"StringEquals":{"kms:ViaService":"sqs.us-east-1.amazonaws.com"}})"), ann, false},
+      {by_ann(condition_of_context + arn_of_account + R"(b1--use1-az4--x-s3"}})"), ann, false},
+      {by_ann(condition_of_context + arn_of_account + R"(b3--use1-az4--x-s3"}})"), ann, true},
+      {R"({"Effect":"Deny","Principal":"*","Action":"kms:GenerateDataKey","Resource":"*","Condition":)"
+       R"({"StringNotEquals":{"kms:ViaService":"s3.us-east-1.amazonaws.com"}}})",
+       caller_, true}};
+  const std::string owners =
+      R"({"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"kms:*","Resource":"*"})";
+  LocalKms& kms = *opened_->kms;
+  for (std::size_t i = 0; i < std::size(cases); ++i) {
+    const BucketName bucket = name("b" + std::to_string(i) + "--use1-az4--x-s3");
+    ASSERT_TRUE(buckets().create_bucket(bucket, caller_).ok());
+    const std::string key = kms.create_key("")->arn;
+    const std::string policy = R"({"Version":"2012-10-17","Statement":[)" + owners + "," + cases[i].statement + "]}";
+    ASSERT_TRUE(kms.put_key_policy(key, policy, LocalKms::LockOut::kRefuse, {caller_}).ok()) << policy;
+    const Status put = buckets().put_directory_rule(bucket, kms_rule(key), cases[i].caller);
+    EXPECT_EQ(put.ok(), cases[i].serves) << policy << (put.ok() ? "" : put.error().message);
+    if (!put.ok()) {
+      EXPECT_EQ(put.code(), Code::kKeyDenied);
+    }
+    EXPECT_EQ(buckets().rule(bucket)->kms_key.has_value(), cases[i].serves);
+  }
+}
+
 TEST_F(ControlsTest, AKeyNamedByIdOrAliasIsWarnedOf) {  // SEED-25
   ASSERT_TRUE(buckets().create_bucket(name("photos"), caller_).ok());
   ASSERT_TRUE(buckets().put_rule(name("photos"), kms_rule("arn:aws:kms:us-east-1:000000000000:key/x")).ok());

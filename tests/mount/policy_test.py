@@ -282,8 +282,25 @@ class Policies(MountTest):
         self.user_policy("ann", allow("s3express:*"), allow("kms:GenerateDataKey"))
         self.assertDenied(put(), "kms:Decrypt")
         self.assertEqual(self.at.wire().get_encryption(name, service="s3express").find("SSEAlgorithm"), "AES256")
+        refused = [r for r in self.at.json("audit", "export")["Records"] if r["eventName"] == "Decrypt"][-1]
+        self.assertEqual((refused["errorCode"], refused["userIdentity"]["arn"]), ("AccessDenied", arn("ann")))
         self.user_policy("ann", allow("s3express:*"), allow("kms:*"))
         self.assertEqual(put().status, 200)
+
+    def test_a_directory_bucket_takes_a_key_that_serves_s3_alone(self):  # SEED-38, AUD-04
+        name = "dir--usw2-az1--x-s3"
+        self.make(name)
+        key = self.at.create_key()
+        put = lambda: self.at.wire().put_encryption(name, rule_xml("aws:kms", key), service="s3express")
+        through = lambda service: deny(["kms:GenerateDataKey", "kms:Decrypt"], Principal="*", Condition={
+            "StringNotEquals": {"kms:ViaService": f"{service}.us-east-1.amazonaws.com"}})
+        self.key_policy(key, OWNERS_KEY, through("sqs"))
+        self.assertDenied(put(), "kms:GenerateDataKey")
+        refused = [r for r in self.at.json("audit", "export")["Records"] if r["eventName"] == "GenerateDataKey"][-1]
+        self.assertEqual((refused["errorCode"], refused["resources"][0]["ARN"]), ("AccessDenied", key))
+        self.key_policy(key, OWNERS_KEY, through("s3"))
+        self.assertEqual(put().status, 200)
+        write_file(self.at.path(name, "f"), b"x")
 
     # --- the mount ---
     def test_a_denied_principal_reads_nothing_and_everybody_else_does(self):
