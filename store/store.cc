@@ -43,7 +43,7 @@ Result<std::unique_ptr<Store>> Store::open(Catalog& catalog, Disk& disk, Keyring
   std::unique_lock lock(catalog.mutex());
   COFFER_ASSIGN(Realm realm, catalog.realm());
   lock.unlock();
-  auto state = std::make_unique<State>(catalog, disk, keyring, clock, std::move(log), std::move(principal), std::move(realm));
+  auto state = std::make_unique<State>(catalog, disk, keyring, clock, std::move(log), std::move(principal), std::move(realm.region));
   COFFER_TRY(state->start());
   return std::unique_ptr<Store>(new Store(std::move(state)));
 }

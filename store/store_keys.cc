@@ -38,7 +38,7 @@ Result<Sealing> Store::sealing(InodeNumber ino) {
 Result<Subject> Store::State::subject_of(const OpenObject& object, std::uint32_t generation) {
   const auto inode = inodes.read(object.inode());
   COFFER_ASSIGN(const auto bucket, bucket_of(inode.bucket));
-  Subject subject{inode.ino, generation, object.current().envelope->chunk_size, realm, bucket.name, ""};
+  Subject subject{inode.ino, generation, object.current().envelope->chunk_size, realm_of(bucket), bucket.name, ""};
   if (inode.nlink == 0) return subject;
   std::lock_guard lock(catalog.mutex());
   const auto name = catalog.any_name(inode.ino);

@@ -137,7 +137,7 @@ Result<Inode> Store::State::make_file(InodeNumber parent, std::string_view name,
   }
   key += name;
   COFFER_ASSIGN(const auto bucket, bucket_of(inode.bucket));
-  const Subject subject{inode.ino, 1, kChunkSize, realm, bucket.name, std::move(key)};
+  const Subject subject{inode.ino, 1, kChunkSize, realm_of(bucket), bucket.name, std::move(key)};
   COFFER_ASSIGN(auto issued, issue(bucket.rule, subject, attributes.as));
   auto kept = KeptEnvelope::issued(std::move(issued), bucket.rule_version);
 

@@ -52,14 +52,14 @@ struct ContentRange {
 // What the source files of Store share. Lock order: copy_mutex, an OpenObject's key_mutex, round_mutex, commit_mutex, gate, an OpenObject's
 // mutex, Catalog::mutex(), and then, each alone, the locks of the small tables below.
 struct Store::State {
-  State(Catalog& catalog_, Disk& disk_, Keyring& keyring_, const Clock& clock_, Log log_, Principal principal_, Realm realm_)
+  State(Catalog& catalog_, Disk& disk_, Keyring& keyring_, const Clock& clock_, Log log_, Principal principal_, Region region_)
       : catalog(catalog_),
         disk(disk_),
         keyring(keyring_),
         clock(clock_),
         log(std::move(log_)),
         principal(std::move(principal_)),
-        realm(std::move(realm_)) {}
+        region(std::move(region_)) {}
 
   Catalog& catalog;
   Disk& disk;
@@ -67,7 +67,7 @@ struct Store::State {
   const Clock& clock;
   const Log log;
   const Principal principal;
-  const Realm realm;
+  const Region region;
 
   DataFiles files{disk};
   DataJournal journal;
@@ -203,6 +203,7 @@ struct Store::State {
 
   // --- store_buckets.cc ---
   Result<Bucket> bucket_of(InodeNumber bucket);
+  Realm realm_of(const Bucket& bucket) const { return {bucket.owner, region}; }
   Result<Bucket> bucket_locked(InodeNumber bucket);
   Result<Inode> make_bucket(const BucketName& name, const NewInode& attributes, bool refer);
   void note_modified(OpenObject& object);  // joins the reseal queue if it is under an older default; inside the Gate

@@ -449,6 +449,24 @@ class Policies(MountTest):
         self.assertEqual(self.at.inspect("bucket", "theirs-3")["kms_key_arn"], eve.key_arn)
         self.assertNotEqual(self.at.inspect("bucket", "ours")["kms_key_arn"], eve.key_arn)
 
+    def test_a_directory_bucket_of_another_account_is_sealed_under_its_own_arn(self):  # DIR-16
+        eve = self.account_with_key()
+        name = "base--use1-az4--x-s3"
+        bucket_arn = f"arn:aws:s3express:us-east-1:{OTHER}:bucket/{name}"
+        bound = {"StringEquals": {"kms:EncryptionContext:aws:s3:arn": bucket_arn}}
+        text = policy(allow("kms:*", Principal=to(f"arn:aws:iam::{OTHER}:root")),
+                      deny(["kms:GenerateDataKey", "kms:Decrypt"], Principal="*",
+                           Condition={"StringNotEquals": bound["StringEquals"]}))
+        self.assertEqual(eve.kms("PutKeyPolicy", KeyId=eve.key_arn, Policy=text)[0], 200)
+        self.at.remount("-o", f"principal={arn('eve', OTHER)}")
+        os.mkdir(self.at.path(name))
+        put = eve.put_encryption(name, rule_xml("aws:kms", eve.key_arn), service="s3express")
+        self.assertEqual(put.status, 200, put.body)
+        write_file(self.at.path(name, "f"), b"sealed")
+        self.assertEqual(self.at.inspect(name, "f")["context"], {"aws:s3:arn": bucket_arn})
+        self.assertEqual(read_file(self.at.path(name, "f")), b"sealed")
+        self.at.remount()
+
     def as_uid(self, uid, verb, name):
         code = ("import errno, sys\n"
                 "try:\n"

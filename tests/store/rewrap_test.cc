@@ -463,5 +463,51 @@ TEST_F(RewrapTest, AWornDataKeyIsReplacedAndNotWrappedAnew) {
   expect_content("small", small);
 }
 
+// --- buckets of other accounts ---
+
+TEST_F(RewrapTest, ADirectoryBucketsContextNamesItsOwnersAccount) {  // DIR-16
+  const Principal eve = Principal::root_of(*AccountId::parse("111122223333"));
+  const BucketName directory = *BucketName::parse("base--use1-az4--x-s3");
+  NewInode attributes{0755, 1, 1, 0};
+  attributes.as = &eve;
+  const auto made = store().create_bucket(directory, attributes);
+  ASSERT_TRUE(made.ok());
+  const std::string arn = "arn:aws:s3express:us-east-1:111122223333:bucket/" + directory.str();
+  for (const SseRule& rule :
+       {rule_of(SseAlgorithm::kAwsKms, key, /*bucket_key=*/true), rule_of(SseAlgorithm::kAes256, "")}) {
+    ASSERT_TRUE(store().put_rule(directory, rule).ok());
+    const auto file = store().create(made->ino, "f", NewInode{0644, 1000, 1000, 0});
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE(store().write(file->ino, 0, small).ok());
+    EXPECT_EQ(store().sealing(file->ino)->envelope.context_arn, arn);
+    ASSERT_EQ(*store().queue_reseal(directory, "", ResealScope::kNewDataKeys), 1U);
+    reseal_all();
+    EXPECT_EQ(store().sealing(file->ino)->envelope.context_arn, arn) << "under other data keys too";
+    store().release(file->ino);
+    ASSERT_TRUE(store().unlink(made->ino, "f").ok());
+  }
+}
+
+// As earlier versions sealed what is in a directory bucket of another account: the context is what the envelope says.
+TEST_F(RewrapTest, AnObjectOpensByTheContextInItsEnvelopeWhateverItsBucketsArn) {
+  for (const auto& [algorithm, bucket_key] : kms_schemes()) {
+    const SseRule rule = rule_of(algorithm, key, bucket_key);
+    put_rule(rule);
+    create("f", large);
+    const std::string other = "arn:aws:s3express:us-east-1:000000000000:bucket/base--use1-az4--x-s3";
+    const auto earlier = rig.keyring().rewrap(envelope_of("f"), rule, other, StoreRig::principal());
+    ASSERT_TRUE(earlier.ok());
+    ASSERT_TRUE(store().sync_all().ok());
+    put_envelope("f", *earlier);
+    expect_content("f", large);
+    ASSERT_TRUE(rig.kms().rotate(key).ok());
+    EXPECT_EQ(queue(), 1U);
+    reseal_all();
+    EXPECT_EQ(envelope_of("f").context_arn, other);
+    expect_content("f", large);
+    ASSERT_TRUE(store().unlink(bucket, "f").ok());
+  }
+}
+
 }  // namespace
 }  // namespace coffer
