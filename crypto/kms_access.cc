@@ -15,6 +15,25 @@ constexpr std::array<std::string_view, 9> kGrantOperations = {
     "CreateGrant",     "Decrypt",     "DescribeKey",   "Encrypt",    "GenerateDataKey", "GenerateDataKeyWithoutPlaintext",
     "ReEncryptFrom", "ReEncryptTo", "RetireGrant"};
 
+// What KMS does with a key for callers of other accounts, whatever its policy says (KMS API Reference, "Cross-account
+// use" of each operation). RetireGrant is check_may_retire's.
+constexpr std::array<std::string_view, 11> kCrossAccountActions = {
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:GetKeyRotationStatus",
+    "kms:ListGrants",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:RevokeGrant"};
+
+bool crosses_accounts(std::string_view action) {
+  return std::find(kCrossAccountActions.begin(), kCrossAccountActions.end(), action) != kCrossAccountActions.end();
+}
+
 bool holds_all(const EncryptionContext& context, const EncryptionContext& wanted) {
   return std::all_of(wanted.begin(), wanted.end(), [&](const auto& pair) {
     const auto found = context.find(pair.first);
@@ -116,6 +135,8 @@ Status decide(const KmsKeyRecord& record, const KeyCall& call, const Principal& 
               const Region& region, std::int64_t now_ns, bool granted) {
   const auto context = context_of(record, call, caller, region, now_ns);
   const PolicyRequest request{caller, call.action, record.metadata.arn, context};
+  if (caller.account != record.metadata.account && !crosses_accounts(call.action))
+    return to_status(Verdict::kNotByResource, request);
   // A policy that this version cannot read lets nobody in.
   if (!record.rules) return to_status(Verdict::kNotByResource, request);
   return to_status(

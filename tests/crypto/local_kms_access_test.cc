@@ -73,6 +73,24 @@ TEST_F(LocalKmsAccessTest, APolicyThatNamesAnotherAccountLetsItInByBothPolicies)
   EXPECT_EQ(kms->authorize("kms:DisableKey", key, {eve}).code(), Code::kKeyDenied);
 }
 
+TEST_F(LocalKmsAccessTest, AnotherAccountUsesAKeyAndNeverManagesIt) {
+  const auto key = make_key();
+  ASSERT_TRUE(put(key, owners() + "," + statement("Allow", stranger, "kms:*")).ok());
+  identities.allow(eve, "kms:*");
+  for (const Principal& caller : {stranger, eve}) {
+    for (const char* action : {"kms:DescribeKey", "kms:ListGrants", "kms:RevokeGrant", "kms:GetKeyRotationStatus"})
+      EXPECT_TRUE(kms->authorize(action, key, {caller}).ok()) << action;
+    EXPECT_TRUE(may_decrypt(key, caller));
+    EXPECT_TRUE(kms->generate_data_key(key, context, caller).ok());
+    EXPECT_TRUE(kms->create_grant(key, {.name = "", .grantee = eve.arn, .retiring = "", .operations = {"Decrypt"}},
+                                  {caller}).ok());
+    for (const char* action : {"kms:ScheduleKeyDeletion", "kms:DisableKey", "kms:PutKeyPolicy", "kms:GetKeyPolicy",
+                               "kms:CreateAlias", "kms:TagResource", "kms:RotateKeyOnDemand", "kms:ListKeyRotations"})
+      EXPECT_EQ(kms->authorize(action, key, {caller}).code(), Code::kKeyDenied) << action;
+    EXPECT_EQ(kms->put_key_policy(key, "{}", LocalKms::LockOut::kAllow, {caller}).code(), Code::kKeyDenied);
+  }
+}
+
 TEST_F(LocalKmsAccessTest, ConditionsSeeContextServiceAndAccount) {
   const auto key = make_key();
   const auto blob = kms->generate_data_key(key, context, owner)->blob;

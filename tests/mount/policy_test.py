@@ -467,6 +467,24 @@ class Policies(MountTest):
         self.assertEqual(read_file(self.at.path(name, "f")), b"sealed")
         self.at.remount()
 
+    def test_another_account_uses_a_key_and_never_manages_it(self):
+        key = self.at.create_key()
+        eve = self.user("eve", OTHER)
+        self.user_policy("eve", allow("kms:*"), account=OTHER)
+        self.key_policy(key, OWNERS_KEY, allow("kms:*", Principal=to(OTHER)))
+        self.assertEqual(eve.kms("GenerateDataKey", KeyId=key, KeySpec="AES_256")[0], 200)
+        self.assertEqual(eve.kms("DescribeKey", KeyId=key)[0], 200)
+        for operation, rest in (("ScheduleKeyDeletion", {}), ("DisableKey", {}), ("EnableKeyRotation", {}),
+                                ("PutKeyPolicy", {"Policy": policy(OWNERS_KEY)})):
+            status, error = eve.kms(operation, KeyId=key, **rest)
+            self.assertEqual((status, error["__type"]), (400, "AccessDeniedException"))
+            self.assertIn(f"{arn('eve', OTHER)} is not authorized to perform: kms:{operation} on this resource because",
+                          error["message"])
+        self.assertEqual(eve.kms("CreateAlias", AliasName="alias/mine", TargetKeyId=key)[1]["__type"],
+                         "AccessDeniedException")
+        self.assertEqual(eve.kms("ListAliases")[1]["Aliases"], [])
+        self.assertTrue(self.at.json("kms", "describe-key", key)["KeyMetadata"]["Enabled"])
+
     def as_uid(self, uid, verb, name):
         code = ("import errno, sys\n"
                 "try:\n"
