@@ -269,6 +269,18 @@ Status check_may_grant(const KmsKeyRecord& record, const NewGrant& grant, const 
   return decide(record, call, caller, identities, region, now_ns, covered);
 }
 
+Status check_may_retire(const KmsKeyRecord& record, const NewGrant& grant, const KeyCall& call, const Principal& caller,
+                        const Identities* identities, const Region& region, std::int64_t now_ns) {
+  const auto context = context_of(record, call, caller, region, now_ns);
+  const PolicyRequest request{caller, call.action, record.metadata.arn, context};
+  const Verdict own = coffer::decide(request, policies_of(identities, caller));
+  if (own == Verdict::kDeniedByIdentity) return to_status(own, request);
+  if (grant.retiring == caller.arn || (is_grantee(grant, caller) && has_operation(grant, "RetireGrant"))) return {};
+  const bool has_a_say = caller.account == record.metadata.account ||
+                         grant.retiring == Principal::root_of(caller.account).arn;
+  return to_status(has_a_say ? own : Verdict::kNotByResource, request);
+}
+
 Status check_grant(const NewGrant& grant) {
   const auto invalid = [](std::string message) { return Error{Code::kInvalidArgument, std::move(message)}; };
   if (!is_principal(grant.grantee)) return invalid("GranteePrincipal is the ARN of a user, a role or an account's root");

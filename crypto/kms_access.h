@@ -47,6 +47,11 @@ ConditionKeys condition_keys(const std::vector<std::string>& tag_names);
 // Whether the caller may give this grant: by the key's policy and its own, or because a grant it has covers all of it.
 Status check_may_grant(const KmsKeyRecord& record, const NewGrant& grant, const KeyCall& call, const Principal& caller,
                        const Identities* identities, const Region& region, std::int64_t now_ns);
+// Whether the caller may retire this grant: whom it names for that, and in the account of the key or of a retiring
+// account's root whoever its own policies let. The key's policy has no say (KMS Developer Guide, "Retiring and revoking
+// grants").
+Status check_may_retire(const KmsKeyRecord& record, const NewGrant& grant, const KeyCall& call, const Principal& caller,
+                        const Identities* identities, const Region& region, std::int64_t now_ns);
 // Of a grant's terms: principals, operations (KMS-42). kInvalidArgument.
 Status check_grant(const NewGrant& grant);
 

@@ -42,15 +42,6 @@ ConditionKeys condition_keys(const NewGrant& grant) {
   return keys;
 }
 
-// KMS-42: its account, whom it names for this, and whoever it is for, if it allows that.
-bool may_retire(const KmsKeyRecord& record, const KeyGrant& grant, const Principal& caller) {
-  const auto& operations = grant.terms.operations;
-  const bool own = grant.terms.grantee == caller.arn &&
-                   std::find(operations.begin(), operations.end(), "RetireGrant") != operations.end();
-  return own || grant.terms.retiring == caller.arn ||
-         (is_account_root(caller) && caller.account == record.metadata.account);
-}
-
 bool remove_grant(KmsKeyRecord& record, std::string_view grant_id) {
   return std::erase_if(record.grants, [&](const KeyGrant& grant) { return grant.grant_id == grant_id; }) > 0;
 }
@@ -184,7 +175,7 @@ Result<std::string> LocalKms::revoke_grant(std::string_view key, std::string_vie
   return allowed.arn;
 }
 
-Result<LocalKms::State::Retirable> LocalKms::State::retirable(const GrantName& grant, const Principal& caller) {
+Result<LocalKms::State::Retirable> LocalKms::State::retirable(const GrantName& grant, const KmsCall& call) {
   std::shared_lock lock(mutex);
   for (const auto& [id, record] : book.keys()) {
     if (record.deleted) continue;
@@ -192,8 +183,8 @@ Result<LocalKms::State::Retirable> LocalKms::State::retirable(const GrantName& g
       const bool meant = grant.token.empty() ? record.metadata.arn == grant.key && known.grant_id == grant.grant_id
                                              : known.token == grant.token;
       if (!meant) continue;
-      if (!may_retire(record, known, caller))
-        return Error{Code::kKeyDenied, "User: " + caller.arn + " is not authorized to perform: kms:RetireGrant"};
+      COFFER_TRY(check_may_retire(record, known.terms, by_wire("kms:RetireGrant", grant.key, call), call.caller,
+                                  identities, book.realm().region, clock.wall_ns()));
       return Retirable{record.metadata.arn, known.grant_id};
     }
   }
@@ -201,13 +192,13 @@ Result<LocalKms::State::Retirable> LocalKms::State::retirable(const GrantName& g
 }
 
 Result<std::string> LocalKms::find_retirable(const GrantName& grant, const KmsCall& call) const {
-  COFFER_ASSIGN(const auto found, state_->retirable(grant, call.caller));
+  COFFER_ASSIGN(const auto found, state_->retirable(grant, call));
   return found.key_arn;
 }
 
 Result<std::string> LocalKms::retire_grant(const GrantName& grant, const KmsCall& call) {
   state_->count("RetireGrant");
-  COFFER_ASSIGN(const auto found, state_->retirable(grant, call.caller));
+  COFFER_ASSIGN(const auto found, state_->retirable(grant, call));
   COFFER_TRY(stop_if_dry(call));
   COFFER_TRY(state_->edit(found.key_arn, [&](KmsKeyRecord& record) -> Result<bool> {
     return remove_grant(record, found.grant_id);

@@ -64,7 +64,7 @@ struct LocalKms::State {
   struct Retirable {
     std::string key_arn, grant_id;
   };
-  Result<Retirable> retirable(const GrantName& grant, const Principal& caller);
+  Result<Retirable> retirable(const GrantName& grant, const KmsCall& call);
 
   // --- cryptography ---
   Result<Key> unwrap(const Found& found) const;

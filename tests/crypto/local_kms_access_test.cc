@@ -185,6 +185,38 @@ TEST_F(LocalKmsAccessTest, AGrantIsRetiredByThoseItNames) {
   EXPECT_TRUE(kms->retire_grant({second->token, "", ""}, {ann}).ok());
 }
 
+TEST_F(LocalKmsAccessTest, WhetherAGrantIsRetiredIsItsAndItsAccountsToSay) {
+  const auto key = make_key();
+  const Principal bob{realm.account, "arn:aws:iam::000000000000:user/bob"};
+  const auto retire = [&](const Principal& caller, const std::string& retiring) {
+    const auto made = kms->create_grant(
+        key, {.name = "", .grantee = bob.arn, .retiring = retiring, .operations = {"Decrypt", "RetireGrant"}}, {owner});
+    const auto found = kms->find_retirable({made->token, "", ""}, {caller});
+    const auto retired = kms->retire_grant({made->token, "", ""}, {caller});
+    EXPECT_EQ(found.ok(), retired.ok());
+    return retired.ok() ? std::string() : retired.error().message;
+  };
+  EXPECT_EQ(retire(ann, ann.arn), "");
+  EXPECT_EQ(retire(bob, ""), "");
+  EXPECT_EQ(retire(owner, ""), "");
+  EXPECT_THAT(retire(ann, ""), HasSubstr("no identity-based policy allows the kms:RetireGrant action"));
+  EXPECT_THAT(retire(eve, ann.arn), HasSubstr("no resource-based policies allow access"));
+  EXPECT_THAT(retire(stranger, ""), HasSubstr("no resource-based policies allow access"));
+  // An account hands on what it may itself, and nothing else.
+  identities.allow(ann, "kms:RetireGrant");
+  identities.allow(eve, "kms:RetireGrant");
+  EXPECT_EQ(retire(ann, ""), "");
+  EXPECT_EQ(retire(eve, stranger.arn), "");
+  EXPECT_THAT(retire(eve, ann.arn), HasSubstr("no resource-based policies allow access"));
+  // An explicit Deny of the caller's own policies decides, whomever the grant names; the key's policy does not.
+  ASSERT_TRUE(put(key, owners() + "," + statement("Deny", bob, "kms:RetireGrant")).ok());
+  EXPECT_EQ(retire(bob, ""), "");
+  for (const Principal& caller : {ann, bob}) {
+    identities.deny(caller, "kms:*");
+    EXPECT_THAT(retire(caller, caller.arn), HasSubstr("with an explicit deny in an identity-based policy"));
+  }
+}
+
 TEST_F(LocalKmsAccessTest, WhoHasAGrantHandsOutNoMoreThanIt) {
   const auto key = make_key();
   const NewGrant terms{.name = "",
