@@ -233,6 +233,11 @@ Status BucketKeys::usable(std::string_view key_arn, const EncryptionContext& con
   return state_->behind.usable(key_arn, context, principal);
 }
 
+std::string BucketKeys::key_arn_of(BytesView blob) const {
+  const auto parsed = parse_blob(blob);
+  return parsed ? state_->behind.key_arn_of(parsed->bucket_blob) : "";
+}
+
 bool BucketKeys::is_current(BytesView blob, std::string_view key, const Principal& principal) const {
   const auto parsed = parse_blob(blob);
   return parsed && state_->behind.is_current(parsed->bucket_blob, key, principal);

@@ -25,6 +25,7 @@ class BucketKeys final : public Kms {
                                  const Principal& principal) override;
   Result<Key> decrypt(BytesView blob, const EncryptionContext& context, const Principal& principal) override;
   Status usable(std::string_view key_arn, const EncryptionContext& context, const Principal& principal) const override;
+  std::string key_arn_of(BytesView blob) const override;
   bool is_current(BytesView blob, std::string_view key, const Principal& principal) const override;
 
   void flush(std::string_view key_arn);  // forget every bucket-level key of this KMS key: it was disabled

@@ -373,6 +373,11 @@ Result<Key> ExternalKms::decrypt(BytesView bytes, const EncryptionContext& conte
 
 Status ExternalKms::usable(std::string_view, const EncryptionContext&, const Principal&) const { return {}; }
 
+std::string ExternalKms::key_arn_of(BytesView bytes) const {
+  const auto blob = parse_blob(bytes);
+  return blob ? blob->key_arn : "";
+}
+
 bool ExternalKms::is_current(BytesView bytes, std::string_view key, const Principal&) const {
   const auto blob = parse_blob(bytes);
   if (!blob) return false;

@@ -40,6 +40,8 @@ class Kms {
   // counted. Called at every open and every uncached read, so it costs a look into memory.
   virtual Status usable(std::string_view key_arn, const EncryptionContext& context,
                         const Principal& principal) const = 0;
+  // Of the key that `blob` is under, for whoever tells of it; empty where the KMS does not know. No call is counted.
+  virtual std::string key_arn_of(BytesView blob) const = 0;
   // Whether `blob` is under the key that `key` names now, resolved as for generate_data_key, and under the newest version
   // of its material. False where `key` names none. As cheap as usable. An external KMS turns its material unseen and can
   // only compare keys.

@@ -33,6 +33,10 @@ Status KmsRouter::usable(std::string_view key_arn, const EncryptionContext& cont
   return local_.usable(key_arn, context, principal);
 }
 
+std::string KmsRouter::key_arn_of(BytesView blob) const {
+  return ExternalKms::made(blob) ? external_.key_arn_of(blob) : local_.key_arn_of(blob);
+}
+
 bool KmsRouter::is_current(BytesView blob, std::string_view key, const Principal& principal) const {
   if (ExternalKms::made(blob)) return external_.is_current(blob, key, principal);
   return local_.is_current(blob, key, principal);

@@ -216,6 +216,14 @@ Status LocalKms::usable(std::string_view key_arn, const EncryptionContext& conte
   return check_serves(record->metadata, state_->clock.wall_ns());
 }
 
+std::string LocalKms::key_arn_of(BytesView bytes) const {
+  const auto blob = parse_kms_blob(bytes);
+  if (!blob.ok()) return {};
+  std::shared_lock lock(state_->mutex);
+  const KmsKeyRecord* record = state_->book.find_id(blob->key_id());
+  return record == nullptr ? std::string() : record->metadata.arn;
+}
+
 bool LocalKms::is_current(BytesView bytes, std::string_view key, const Principal& principal) const {
   const auto blob = parse_kms_blob(bytes);
   if (!blob.ok()) return false;

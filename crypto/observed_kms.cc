@@ -1,7 +1,5 @@
 #include "crypto/observed_kms.h"
 
-#include "crypto/kms_blob.h"
-
 namespace coffer {
 namespace {
 
@@ -29,12 +27,10 @@ Result<WrappedDataKey> ObservedKms::encrypt(std::string_view key, const Key& dat
   return made;
 }
 
-// A blob of the KMS here names its key; one of an external KMS is its own.
 Result<Key> ObservedKms::decrypt(BytesView blob, const EncryptionContext& context, const Principal& principal) {
   auto opened = behind_.decrypt(blob, context, principal);
   if (!tell_) return opened;
-  const auto parsed = parse_kms_blob(blob);
-  tell_({"Decrypt", parsed.ok() ? parsed->key_id() : "", "", context, principal, error_of(opened)});
+  tell_({"Decrypt", "", behind_.key_arn_of(blob), context, principal, error_of(opened)});
   return opened;
 }
 

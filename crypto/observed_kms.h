@@ -10,7 +10,7 @@ namespace coffer {
 // One call of a KMS that was answered, or refused.
 struct KmsUse {
   std::string_view operation;  // GenerateDataKey, Encrypt, Decrypt
-  std::string key;             // as the call named it; of Decrypt the id in the blob, where it is one of the local KMS
+  std::string key;             // as the call named it; Decrypt names none
   std::string key_arn;         // that served; empty where nobody knows
   EncryptionContext context;
   Principal principal;
@@ -33,6 +33,7 @@ class ObservedKms final : public Kms {
                 const Principal& principal) const override {
     return behind_.usable(key_arn, context, principal);
   }
+  std::string key_arn_of(BytesView blob) const override { return behind_.key_arn_of(blob); }
   bool is_current(BytesView blob, std::string_view key, const Principal& principal) const override {
     return behind_.is_current(blob, key, principal);
   }

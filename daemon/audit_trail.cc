@@ -34,7 +34,7 @@ std::string AuditTrail::record_of(const KmsUse& use, std::int64_t time_ns) const
   call.by_service = true;
   auto parameters = nlohmann::ordered_json::object();
   std::string arn = use.key_arn;
-  if (arn.empty() && is_uuid(use.key)) arn = kms_key_arn(realm_, use.key);
+  if (arn.empty() && is_uuid(use.key)) arn = kms_key_arn({use.principal.account, realm_.region}, use.key);
   if (use.operation == "Decrypt") {
     parameters["encryptionAlgorithm"] = "SYMMETRIC_DEFAULT";
   } else {

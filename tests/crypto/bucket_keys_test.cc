@@ -181,6 +181,7 @@ class GatedKms final : public Kms {
     return Error{Code::kUnsupported, "not asked for in these tests"};
   }
   Status usable(std::string_view, const EncryptionContext&, const Principal&) const override { return {}; }
+  std::string key_arn_of(BytesView) const override { return {}; }
   bool is_current(BytesView, std::string_view, const Principal&) const override { return true; }
 
   void wait_for_call() {

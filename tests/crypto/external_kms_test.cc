@@ -357,6 +357,9 @@ TEST_F(KmsRouterTest, AnArnThatIsNotHereIsAskedForThereAndEverythingElseStays) {
   EXPECT_TRUE(equal_constant_time(*router.decrypt(from_there->blob, context, owner), from_there->plaintext));
   EXPECT_EQ(asked(), 2U);
   EXPECT_EQ(local->decrypt(from_there->blob, context, owner).code(), Code::kKeyMissing) << "missing here, not damaged";
+  EXPECT_EQ(router.key_arn_of(from_there->blob), arn);
+  EXPECT_EQ(router.key_arn_of(from_here->blob), here);
+  EXPECT_EQ(router.key_arn_of(Bytes(10)), "");
   EXPECT_TRUE(router.is_current(from_there->blob, arn, owner));
   EXPECT_FALSE(router.is_current(from_there->blob, here, owner));
   EXPECT_FALSE(router.is_current(from_here->blob, arn, owner));

@@ -29,12 +29,23 @@ TEST_F(ObservedKmsTest, EachCallIsToldOnceWithItsContextAndItsCaller) {
   EXPECT_EQ(uses[1].operation, "Decrypt");
   EXPECT_EQ(uses[2].operation, "Encrypt");
   EXPECT_EQ(uses[0].key_arn, arn);
-  EXPECT_TRUE(arn.ends_with(uses[1].key));
+  EXPECT_EQ(uses[1].key_arn, arn) << "the blob's";
   for (const auto& use : uses) {
     EXPECT_EQ(use.context, context);
     EXPECT_EQ(use.principal, owner);
     EXPECT_FALSE(use.error);
   }
+}
+
+TEST_F(ObservedKmsTest, ADecryptIsToldWithTheKeyOfItsBlobWhoseverThatIs) {  // AUD-02
+  const auto theirs = kms->create_key({.description = "theirs"}, stranger.account)->arn;
+  const auto made = kms->generate_data_key(theirs, context, stranger);
+  ASSERT_TRUE(observed.decrypt(made->blob, context, stranger).ok());
+  EXPECT_FALSE(observed.decrypt(made->blob, context, owner).ok());
+  BucketKeys bucket_keys(*kms, suite, clock);
+  ASSERT_EQ(uses.size(), 2U);
+  for (const auto& use : uses) EXPECT_EQ(use.key_arn, theirs);
+  EXPECT_EQ(bucket_keys.key_arn_of(bucket_keys.generate_data_key(theirs, context, stranger)->blob), theirs);
 }
 
 TEST_F(ObservedKmsTest, RefusalsAreTold) {

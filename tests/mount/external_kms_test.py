@@ -73,6 +73,15 @@ class ExternalKms(MountTest):
         self.assertErrno(ENOKEY, read_file, self.at.path("object-keys", "100"))
         self.assertEqual(read_file(self.at.path("local", "100")), content("local", 100))
 
+    def test_the_audit_trail_names_the_key_that_opened_an_object(self):  # AUD-02
+        self.at.bucket("object-keys", "aws:kms", self.key)
+        write_file(self.at.path("object-keys", "file"), b"there")
+        self.at.remount(*self.flags)
+        self.assertEqual(read_file(self.at.path("object-keys", "file")), b"there")
+        records = [r for r in self.at.json("audit", "export")["Records"] if r["eventName"] in ("GenerateDataKey", "Decrypt")]
+        self.assertEqual([(r["eventName"], r["resources"][0]["ARN"], r["resources"][0]["accountId"]) for r in records],
+                         [(name, self.key, "123456789012") for name in ("GenerateDataKey", "Decrypt")])
+
     def test_a_directory_bucket_has_a_key_there_for_life(self):
         name = "base--use1-az4--x-s3"
         self.at.cli("bucket", "create", name)

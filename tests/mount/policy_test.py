@@ -393,7 +393,7 @@ class Policies(MountTest):
         self.assertEqual(user.kms("CreateAlias", AliasName="alias/same", TargetKeyId=user.key_arn)[0], 200)
         return user
 
-    def test_one_alias_is_each_accounts_own_key_in_one_bucket(self):  # SEED-26, SEED-27, BK-03
+    def test_one_alias_is_each_accounts_own_key_in_one_bucket(self):  # SEED-26, SEED-27, BK-03, AUD-02
         eve = self.account_with_key()
         ours = self.at.json("kms", "describe-key", "alias/same")["KeyMetadata"]["Arn"]
         bucket = self.at.bucket("bucket", "aws:kms", "alias/same", bucket_key=True)
@@ -408,6 +408,8 @@ class Policies(MountTest):
                          [ours, eve.key_arn])
         self.at.remount("-o", f"principal={arn('eve', OTHER)}")
         self.assertEqual(read_file(os.path.join(bucket, "theirs-7")), b"theirs")
+        decrypt = [r for r in self.at.json("audit", "export")["Records"] if r["eventName"] == "Decrypt"][-1]
+        self.assertEqual(decrypt["resources"], [{"accountId": OTHER, "type": "AWS::KMS::Key", "ARN": eve.key_arn}])
         self.at.remount()
         self.assertErrno(errno.EACCES, read_file, os.path.join(bucket, "theirs-7"))
         self.assertEqual(read_file(os.path.join(bucket, "ours")), b"ours")

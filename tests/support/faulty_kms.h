@@ -40,6 +40,7 @@ class FaultyKms final : public Kms {
                 const Principal& principal) const override {
     return behind_->usable(key_arn, context, principal);
   }
+  std::string key_arn_of(BytesView blob) const override { return behind_->key_arn_of(blob); }
   bool is_current(BytesView blob, std::string_view key, const Principal& principal) const override {
     return behind_->is_current(blob, key, principal);
   }
