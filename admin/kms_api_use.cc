@@ -13,9 +13,13 @@ using nlohmann::json;
 constexpr JsonMembers::Sizes kPlaintextSizes{1, kKmsEncryptMax};
 constexpr const char* kSymmetric = "SYMMETRIC_DEFAULT";
 
+// After all other members: what is no request at all is not one with the wrong algorithm.
 void take_algorithm(JsonMembers& members, const char* name) {
-  members.one_of(name, {"SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"});
-  members.only(name, kSymmetric);
+  const auto algorithm =
+      members.one_of(name, {"SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"});
+  if (members.error() || algorithm.value_or(kSymmetric) == kSymmetric) return;
+  members.refuse(to_kms({Code::kWrongKeyUsage, "The algorithm " + *algorithm +
+                                                   " is not valid for a key whose KeySpec is SYMMETRIC_DEFAULT."}));
 }
 
 void put_if_known(json& out, const char* name, const std::string& material_id) {
@@ -76,8 +80,8 @@ JsonAnswer KmsApi::encrypt(Request request, const KmsCall& caller) {
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   const auto plaintext = members.required_secret("Plaintext", kPlaintextSizes);
   const auto context = take_context(members, "EncryptionContext");
-  take_algorithm(members, "EncryptionAlgorithm");
   const auto call = take_call(members, caller);
+  take_algorithm(members, "EncryptionAlgorithm");
   if (members.error()) return *members.error();
   const auto encrypted = kms_.data_keys.encrypt(key_id, plaintext.view(), context, call);
   if (!encrypted.ok()) return to_kms(encrypted.error());
@@ -91,8 +95,8 @@ JsonAnswer KmsApi::decrypt(Request request, const KmsCall& caller) {
   const auto blob = members.required_blob("CiphertextBlob", kBlobSizes);
   const auto key_id = members.text("KeyId", kKeyIdSizes);
   const auto context = take_context(members, "EncryptionContext");
-  take_algorithm(members, "EncryptionAlgorithm");
   const auto call = take_call(members, caller);
+  take_algorithm(members, "EncryptionAlgorithm");
   if (members.error()) return *members.error();
   const auto key = kms_.data_keys.decrypt(blob, context, call, key_id.value_or(""));
   if (!key.ok()) return to_kms(key.error());
@@ -108,9 +112,9 @@ JsonAnswer KmsApi::re_encrypt(Request request, const KmsCall& caller) {
   const auto destination = members.required_text("DestinationKeyId", kKeyIdSizes);
   auto source_context = take_context(members, "SourceEncryptionContext");
   auto destination_context = take_context(members, "DestinationEncryptionContext");
+  const auto call = take_call(members, caller);
   take_algorithm(members, "SourceEncryptionAlgorithm");
   take_algorithm(members, "DestinationEncryptionAlgorithm");
-  const auto call = take_call(members, caller);
   if (members.error()) return *members.error();
   const std::string source_key = source.value_or("");
   const auto done = kms_.data_keys.re_encrypt(

@@ -16,6 +16,7 @@ JsonError to_kms(const Error& error) {
     case Code::kAccessDenied:
     case Code::kNotPermitted: return answer("AccessDeniedException");
     case Code::kInvalidCiphertext: return {400, "InvalidCiphertextException", std::nullopt};
+    case Code::kWrongKeyUsage: return answer("InvalidKeyUsageException");
     case Code::kIncorrectKey: return answer("IncorrectKeyException");
     case Code::kWrongMaterial: return answer("IncorrectKeyMaterialException");
     case Code::kInvalidImportToken: return answer("InvalidImportTokenException");

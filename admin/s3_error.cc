@@ -89,6 +89,7 @@ S3Error to_s3(const Error& error, std::string_view bucket) {
     case Code::kKeyPendingImport:
     case Code::kKeyState: return answer(400, "KMS.KMSInvalidStateException");
     case Code::kInvalidCiphertext: return answer(400, "KMS.InvalidCiphertextException");
+    case Code::kWrongKeyUsage: return answer(400, "KMS.InvalidKeyUsageException");
     case Code::kIncorrectKey: return answer(400, "KMS.IncorrectKeyException");
     case Code::kKmsAway: return answer(503, "KMS.DependencyTimeoutException");
     case Code::kNoSpace:

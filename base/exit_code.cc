@@ -43,6 +43,7 @@ int exit_code(Code code) {
     case Code::kKeyPinned:
     case Code::kKeyState:
     case Code::kInvalidCiphertext:
+    case Code::kWrongKeyUsage:
     case Code::kIncorrectKey:
     case Code::kWrongMaterial:
     case Code::kInvalidImportToken:

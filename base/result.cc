@@ -35,6 +35,7 @@ std::string_view code_name(Code code) {
     case Code::kKeyPinned: return "key pinned";
     case Code::kKeyState: return "key state";
     case Code::kInvalidCiphertext: return "invalid ciphertext";
+    case Code::kWrongKeyUsage: return "wrong key usage";
     case Code::kIncorrectKey: return "incorrect key";
     case Code::kWrongMaterial: return "wrong key material";
     case Code::kInvalidImportToken: return "invalid import token";

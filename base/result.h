@@ -43,6 +43,7 @@ enum class Code {
   kKeyPinned,           // the bucket has another key for life
   kKeyState,            // the key's state forbids the operation (cancel deletion of a live key ...)
   kInvalidCiphertext,   // a KMS blob that is damaged, or was made under another context
+  kWrongKeyUsage,       // a key that is not for encryption, or an algorithm that is not the key's
   kIncorrectKey,        // a KMS blob made by another key than the one named
   kWrongMaterial,       // not the key material that was imported into the key before
   kInvalidImportToken,

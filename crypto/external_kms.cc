@@ -77,7 +77,8 @@ std::optional<Code> refusal_code(const KmsRefusal& refusal) {
   }
   if (type == "InvalidCiphertextException") return Code::kInvalidCiphertext;
   if (type == "IncorrectKeyException") return Code::kIncorrectKey;
-  if (type == "InvalidKeyUsageException" || type == "UnsupportedOperationException") return Code::kUnsupported;
+  if (type == "InvalidKeyUsageException") return Code::kWrongKeyUsage;
+  if (type == "UnsupportedOperationException") return Code::kUnsupported;
   if (type == "InvalidGrantTokenException" || type == "ValidationException") return Code::kInvalidArgument;
   // Whom it does not know it does not serve: the credentials are wrong, or are over.
   for (const std::string_view denied :

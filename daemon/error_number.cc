@@ -37,6 +37,7 @@ int error_number(Code code) {
     case Code::kKeyPinned: return EPERM;
     case Code::kKeyState: return EKEYREVOKED;
     case Code::kInvalidCiphertext: return EBADMSG;
+    case Code::kWrongKeyUsage: return EOPNOTSUPP;
     case Code::kIncorrectKey: return EBADMSG;
     case Code::kWrongMaterial: return EINVAL;
     case Code::kInvalidImportToken: return EINVAL;

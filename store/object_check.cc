@@ -10,7 +10,7 @@ namespace {
 bool key_refuses(Code code) {
   constexpr Code kRefusals[] = {Code::kKeyMissing, Code::kKeyDisabled,      Code::kKeyPendingDeletion,
                                 Code::kKeyDenied,  Code::kKeyPendingImport, Code::kIncorrectKey,
-                                Code::kKmsAway,    Code::kUnsupported};
+                                Code::kKmsAway,    Code::kWrongKeyUsage,   Code::kUnsupported};
   return std::find(std::begin(kRefusals), std::end(kRefusals), code) != std::end(kRefusals);
 }
 

@@ -212,6 +212,30 @@ TEST(DirectoryBuckets, TakeAes256OrTheirOwnKeyWithBucketKeys) {
   EXPECT_EQ(room.express("GET", "/" + kBucket + "?encryption").body, fresh.body);
 }
 
+TEST(DirectoryBuckets, SayInKmssWordsWhyAKeyDoesNotServe) {  // DIR-10, KMS-20
+  DirectoryRoom room;
+  struct Case {
+    Code code;
+    int status;
+    std::string said;
+  };
+  for (const auto& [code, status, said] : std::vector<Case>{
+           {Code::kKeyMissing, 400, "KMS.NotFoundException"},
+           {Code::kKeyDisabled, 400, "KMS.DisabledException"},
+           {Code::kKeyPendingDeletion, 400, "KMS.KMSInvalidStateException"},
+           {Code::kKeyPendingImport, 400, "KMS.KMSInvalidStateException"},
+           {Code::kWrongKeyUsage, 400, "KMS.InvalidKeyUsageException"},  // asymmetric, or for HMACs
+           {Code::kKeyDenied, 403, "AccessDenied"},
+           {Code::kKmsAway, 503, "KMS.DependencyTimeoutException"}}) {
+    room.buckets.key_refuses = Error{code, "as the KMS says it"};
+    const auto answer = room.express("PUT", "/" + kBucket + "?encryption", kms_rule(kKey));
+    EXPECT_EQ(answer.status, status) << said;
+    EXPECT_EQ(element(answer.body, "Code"), said);
+    EXPECT_EQ(element(answer.body, "Message"), "as the KMS says it");
+  }
+  EXPECT_EQ(room.buckets.changes, 0);
+}
+
 TEST(DirectoryBuckets, AreTheirAccountsAlone) {  // SEED-35, SEED-36
   DirectoryRoom room;
   const std::string foreign = "foreign--use1-az4--x-s3";

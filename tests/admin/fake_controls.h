@@ -70,6 +70,7 @@ class FakeBuckets final : public BucketControl {
   Status put_directory_rule(const BucketName& bucket, const SseRule& rule, const Principal&) override {
     if (rule.kms_key && rule.kms_key != kDirectoryKey)
       return Error{Code::kKeyMissing, "Invalid keyId '" + *rule.kms_key + "'"};
+    if (rule.kms_key && key_refuses) return *key_refuses;
     return put_rule(bucket, rule);
   }
   Status reset_rule(const BucketName& bucket) override {
@@ -93,6 +94,7 @@ class FakeBuckets final : public BucketControl {
   bool has(std::string_view name) { return entries_.contains(*BucketName::parse(name)); }
 
   std::optional<Error> fail;
+  std::optional<Error> key_refuses;  // of a directory bucket, when it is tried
   bool refuse_dsse = false;
   int changes = 0;  // calls that changed something
 

@@ -469,7 +469,30 @@ TEST(KmsApi, KeyMaterialIsImportedShownAndDeleted) {  // KMS-17
   EXPECT_FALSE(gone.contains("ExpirationModel"));
 }
 
-TEST(KmsApi, WhatItDoesNotDoIsRefusedAndNotPassedOver) {  // KMS-20: there is no key of another usage
+TEST(KmsApi, AnAlgorithmThatIsNotTheKeysIsAWrongUsageOfIt) {  // KMS-20
+  AdminRoom room;
+  const auto id = make_key(room);
+  for (const auto& [operation, algorithm] : std::vector<std::pair<std::string, std::string>>{
+           {"Encrypt", "EncryptionAlgorithm"},
+           {"Decrypt", "EncryptionAlgorithm"},
+           {"ReEncrypt", "SourceEncryptionAlgorithm"},
+           {"ReEncrypt", "DestinationEncryptionAlgorithm"}}) {
+    const json request = {{"KeyId", id}, {"Plaintext", "AAAA"}, {"CiphertextBlob", "AAAA"}, {"DestinationKeyId", id}};
+    for (const char* other : {"RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"}) {
+      json asked = request;
+      asked[algorithm] = other;
+      expect_error(room.kms_call(operation, asked.dump()), "InvalidKeyUsageException",
+                   "The algorithm " + std::string(other) +
+                       " is not valid for a key whose KeySpec is SYMMETRIC_DEFAULT.");
+    }
+    json nonsense = request;
+    nonsense[algorithm] = "ROT13";
+    EXPECT_EQ(body_of(room.kms_call(operation, nonsense.dump()))["__type"], "ValidationException");
+  }
+  EXPECT_TRUE(room.kms.calls.empty());
+}
+
+TEST(KmsApi, WhatItDoesNotDoIsRefusedAndNotPassedOver) {
   AdminRoom room;
   const auto id = make_key(room);
   for (const auto& [operation, body] : std::vector<std::pair<std::string, std::string>>{
@@ -481,10 +504,7 @@ TEST(KmsApi, WhatItDoesNotDoIsRefusedAndNotPassedOver) {  // KMS-20: there is no
             "{\"KeyId\":\"" + id + "\",\"WrappingAlgorithm\":\"RSAES_PKCS1_V1_5\",\"WrappingKeySpec\":\"RSA_2048\"}"},
            {"GetParametersForImport",
             "{\"KeyId\":\"" + id + "\",\"WrappingAlgorithm\":\"RSAES_OAEP_SHA_256\",\"WrappingKeySpec\":\"SM2\"}"},
-           {"Encrypt",
-            "{\"KeyId\":\"" + id + "\",\"Plaintext\":\"AAAA\",\"EncryptionAlgorithm\":\"RSAES_OAEP_SHA_1\"}"},
-           {"GenerateDataKey", "{\"KeyId\":\"" + id + "\",\"KeySpec\":\"AES_256\",\"DryRunModifiers\":[\"t\"]}"},
-           {"Decrypt", "{\"CiphertextBlob\":\"AAAA\",\"EncryptionAlgorithm\":\"RSAES_OAEP_SHA_1\"}"}}) {
+           {"GenerateDataKey", "{\"KeyId\":\"" + id + "\",\"KeySpec\":\"AES_256\",\"DryRunModifiers\":[\"t\"]}"}}) {
     const auto response = room.kms_call(operation, body);
     EXPECT_EQ(response.status, 400) << body;
     EXPECT_EQ(body_of(response)["__type"], "UnsupportedOperationException") << body;

@@ -112,7 +112,7 @@ TEST_F(ExternalKmsTest, RefusalsAreWhatTheLocalKmsWouldSay) {  // KMS-20
       {"InvalidSignatureException", "Signature expired", Code::kKeyDenied},
       {"ExpiredTokenException", "over", Code::kKeyDenied},
       {"IncorrectKeyException", "another", Code::kIncorrectKey},
-      {"InvalidKeyUsageException", "x key usage is SIGN_VERIFY which is not valid for Encrypt.", Code::kUnsupported}};
+      {"InvalidKeyUsageException", "x key usage is SIGN_VERIFY which is not valid for Encrypt.", Code::kWrongKeyUsage}};
   for (const auto& row : kRows) {
     wire.next_refusal(400, row.type, row.message);
     expect_error(external.generate_data_key(arn, context, owner), row.code, row.message);

@@ -31,6 +31,7 @@ TEST(ErrorNumber, SaysWhatToolsActUpon) {
   EXPECT_EQ(error_number(Code::kInvalidBucketName), EINVAL);
   EXPECT_EQ(error_number(Code::kNoAttribute), ENODATA);
   EXPECT_EQ(error_number(Code::kUnsupported), EOPNOTSUPP);
+  EXPECT_EQ(error_number(Code::kWrongKeyUsage), EOPNOTSUPP);
 }
 
 }  // namespace
