@@ -67,7 +67,8 @@ class AliasControl {
   virtual Status create_alias(std::string_view name, std::string_view key, const KmsCall& call) = 0;
   virtual Status update_alias(std::string_view name, std::string_view key, const KmsCall& call) = 0;
   virtual Status delete_alias(std::string_view name, const KmsCall& call) = 0;
-  virtual Result<std::vector<KeyAlias>> list_aliases(const KmsCall& call) = 0;
+  // key: those of that key alone, which is the caller's account's; empty: all of the account.
+  virtual Result<std::vector<KeyAlias>> list_aliases(std::string_view key, const KmsCall& call) = 0;
 };
 
 class TagControl {
@@ -103,10 +104,14 @@ class ImportControl {
   };
   virtual Result<Parameters> parameters_for_import(std::string_view key, ImportWrapping wrapping, int rsa_bits,
                                                    const KmsCall& call) = 0;
+  // material_id, of both: which material the caller means; empty: whichever it is. kWrongMaterial, and of the second
+  // kNotFound.
   virtual Result<KeyMetadata> import_material(std::string_view key, BytesView token, BytesView wrapped_material,
-                                              std::optional<std::int64_t> expires_ns, const KmsCall& call) = 0;
+                                              std::optional<std::int64_t> expires_ns, std::string_view material_id,
+                                              const KmsCall& call) = 0;
   // As disable_key: returns when no plaintext under the key can be read any more.
-  virtual Result<KeyMetadata> delete_imported_material(std::string_view key, const KmsCall& call) = 0;
+  virtual Result<KeyMetadata> delete_imported_material(std::string_view key, std::string_view material_id,
+                                                       const KmsCall& call) = 0;
 };
 
 // Using keys over the wire.

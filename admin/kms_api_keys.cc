@@ -145,13 +145,8 @@ JsonAnswer KmsApi::list_aliases(Request request, const KmsCall& caller) {
   const auto limit = members.integer("Limit", 1, 100).value_or(50);
   const auto marker = members.text("Marker", kMarkerSizes);
   if (members.error()) return *members.error();
-  auto aliases = kms_.aliases.list_aliases(caller);
+  auto aliases = kms_.aliases.list_aliases(key_id.value_or(""), caller);
   if (!aliases.ok()) return to_kms(aliases.error());
-  if (key_id) {
-    const auto key = kms_.keys.describe_key(*key_id, caller);
-    if (!key.ok()) return to_kms(key.error());
-    std::erase_if(*aliases, [&](const auto& alias) { return alias.target_key_id != key->key_id; });
-  }
   return print_json(page_of(
       *std::move(aliases), "Aliases", static_cast<std::size_t>(limit), marker,
       [](const auto& alias) { return alias.name; },

@@ -136,13 +136,8 @@ JsonAnswer KmsApi::import_key_material(Request request, const KmsCall& caller) {
     return validation_error("A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES");
   if (!expires && valid_to)
     return validation_error("ValidTo must not be set if the ExpirationModel is KEY_MATERIAL_DOES_NOT_EXPIRE");
-  if (material_id) {
-    const auto before = kms_.keys.describe_key(key_id, caller);
-    if (!before.ok()) return to_kms(before.error());
-    if (before->current_material_id != *material_id)
-      return to_kms({Code::kWrongMaterial, "The key has no key material of this KeyMaterialId"});
-  }
-  const auto key = kms_.imports.import_material(key_id, token, material, valid_to, caller);
+  const auto key =
+      kms_.imports.import_material(key_id, token, material, valid_to, material_id.value_or(""), caller);
   if (!key.ok()) return to_kms(key.error());
   return print_json({{"KeyId", key->arn}, {"KeyMaterialId", key->current_material_id}});
 }
@@ -152,13 +147,7 @@ JsonAnswer KmsApi::delete_imported_key_material(Request request, const KmsCall& 
   const auto key_id = members.required_text("KeyId", kKeyIdSizes);
   const auto material_id = members.text("KeyMaterialId", {64, 64});
   if (members.error()) return *members.error();
-  if (material_id) {
-    const auto before = kms_.keys.describe_key(key_id, caller);
-    if (!before.ok()) return to_kms(before.error());
-    if (before->current_material_id != *material_id)
-      return to_kms({Code::kNotFound, "The key has no key material of this KeyMaterialId"});
-  }
-  const auto key = kms_.imports.delete_imported_material(key_id, caller);
+  const auto key = kms_.imports.delete_imported_material(key_id, material_id.value_or(""), caller);
   if (!key.ok()) return to_kms(key.error());
   json out = {{"KeyId", key->arn}};
   if (!key->current_material_id.empty()) out["KeyMaterialId"] = key->current_material_id;

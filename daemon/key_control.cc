@@ -5,6 +5,14 @@
 #include "crypto/kms_book.h"
 
 namespace coffer {
+namespace {
+
+Status check_material(const KeyMetadata& key, std::string_view material_id, Code otherwise) {
+  if (material_id.empty() || material_id == key.current_material_id) return {};
+  return Error{otherwise, "The key has no key material of this KeyMaterialId"};
+}
+
+}  // namespace
 
 void StoreKeyUsers::drop_pages(const std::string& key_arn) {
   if (!cache_.drop_pages(store_.objects_under(key_arn), std::chrono::milliseconds(kWriteBackMs))) {
@@ -80,16 +88,20 @@ Result<ImportControl::Parameters> KmsKeyControl::parameters_for_import(std::stri
 }
 
 Result<KeyMetadata> KmsKeyControl::import_material(std::string_view key, BytesView token, BytesView wrapped_material,
-                                                   std::optional<std::int64_t> expires_ns, const KmsCall& call) {
+                                                   std::optional<std::int64_t> expires_ns, std::string_view material_id,
+                                                   const KmsCall& call) {
   COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:ImportKeyMaterial", key, call));
+  COFFER_TRY(check_material(allowed, material_id, Code::kWrongMaterial));
   COFFER_ASSIGN(KeyMetadata imported, kms_.import_material(allowed.arn, token, wrapped_material, expires_ns));
   revive(allowed.arn);
   COFFER_TRY(make_durable_());
   return imported;
 }
 
-Result<KeyMetadata> KmsKeyControl::delete_imported_material(std::string_view key, const KmsCall& call) {
+Result<KeyMetadata> KmsKeyControl::delete_imported_material(std::string_view key, std::string_view material_id,
+                                                            const KmsCall& call) {
   COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:DeleteImportedKeyMaterial", key, call));
+  COFFER_TRY(check_material(allowed, material_id, Code::kNotFound));
   Result<KeyMetadata> dropped = Error{Code::kNotFound, ""};
   COFFER_TRY(end_key(allowed.arn, [&] {
     dropped = kms_.delete_imported_material(allowed.arn);
@@ -217,9 +229,14 @@ Status KmsAliasControl::delete_alias(std::string_view name, const KmsCall& call)
   return make_durable_();
 }
 
-Result<std::vector<KeyAlias>> KmsAliasControl::list_aliases(const KmsCall& call) {
+Result<std::vector<KeyAlias>> KmsAliasControl::list_aliases(std::string_view key, const KmsCall& call) {
   COFFER_TRY(kms_.authorize_account("kms:ListAliases", call));
-  return kms_.list_aliases(call.caller.account);
+  if (key.empty()) return kms_.list_aliases(call.caller.account);
+  COFFER_ASSIGN(const KeyMetadata target, kms_.find(key, call.caller.account));
+  if (target.account != call.caller.account) return Error{Code::kKeyMissing, "Key '" + target.arn + "' does not exist"};
+  auto aliases = kms_.list_aliases(call.caller.account);
+  std::erase_if(aliases, [&](const KeyAlias& alias) { return alias.target_key_id != target.key_id; });
+  return aliases;
 }
 
 Status KmsTagControl::tag_key(std::string_view key, const std::vector<KeyTag>& tags, const KmsCall& call) {

@@ -59,8 +59,10 @@ class KmsKeyControl final : public KeyControl, public ImportControl, public KeyA
   Result<Parameters> parameters_for_import(std::string_view key, ImportWrapping wrapping, int rsa_bits,
                                            const KmsCall& call) override;
   Result<KeyMetadata> import_material(std::string_view key, BytesView token, BytesView wrapped_material,
-                                      std::optional<std::int64_t> expires_ns, const KmsCall& call) override;
-  Result<KeyMetadata> delete_imported_material(std::string_view key, const KmsCall& call) override;
+                                      std::optional<std::int64_t> expires_ns, std::string_view material_id,
+                                      const KmsCall& call) override;
+  Result<KeyMetadata> delete_imported_material(std::string_view key, std::string_view material_id,
+                                               const KmsCall& call) override;
 
   Result<std::string> key_policy(std::string_view key, const KmsCall& call) override;
   Status check_key_policy(std::string_view key, const KmsCall& call) override;
@@ -94,7 +96,7 @@ class KmsAliasControl final : public AliasControl {
   Status create_alias(std::string_view name, std::string_view key, const KmsCall& call) override;
   Status update_alias(std::string_view name, std::string_view key, const KmsCall& call) override;
   Status delete_alias(std::string_view name, const KmsCall& call) override;
-  Result<std::vector<KeyAlias>> list_aliases(const KmsCall& call) override;
+  Result<std::vector<KeyAlias>> list_aliases(std::string_view key, const KmsCall& call) override;
 
  private:
   LocalKms& kms_;

@@ -259,7 +259,13 @@ class FakeKms final : public KeyControl,
     if (std::erase_if(aliases_, [&](const auto& alias) { return alias.name == name; }) > 0) return {};
     return Error{Code::kKeyMissing, "Alias " + kms_alias_arn(realm_, name) + " is not found."};
   }
-  Result<std::vector<KeyAlias>> list_aliases(const KmsCall&) override { return aliases_; }
+  Result<std::vector<KeyAlias>> list_aliases(std::string_view key, const KmsCall&) override {
+    if (key.empty()) return aliases_;
+    COFFER_ASSIGN(const auto* found, resolve(key));
+    auto aliases = aliases_;
+    std::erase_if(aliases, [&](const KeyAlias& alias) { return alias.target_key_id != found->key_id; });
+    return aliases;
+  }
 
   Status tag_key(std::string_view key, const std::vector<KeyTag>& tags, const KmsCall&) override {
     COFFER_ASSIGN(auto* found, resolve(key));
@@ -313,8 +319,11 @@ class FakeKms final : public KeyControl,
     return Parameters{found->arn, {1, 2, 3}, {4, 5, 6}, kCreatedNs};
   }
   Result<KeyMetadata> import_material(std::string_view key, BytesView token, BytesView wrapped,
-                                      std::optional<std::int64_t> expires_ns, const KmsCall&) override {
+                                      std::optional<std::int64_t> expires_ns, std::string_view material_id,
+                                      const KmsCall&) override {
     COFFER_ASSIGN(auto* found, resolve(key));
+    if (!material_id.empty() && material_id != found->current_material_id)
+      return Error{Code::kWrongMaterial, "The key has no key material of this KeyMaterialId"};
     if (to_bytes(token) != Bytes{4, 5, 6}) return Error{Code::kInvalidImportToken, "not mine"};
     if (wrapped.empty()) return Error{Code::kInvalidCiphertext, ""};
     found->state = KeyState::kEnabled;
@@ -323,8 +332,11 @@ class FakeKms final : public KeyControl,
     found->expires_ns = expires_ns;
     return *found;
   }
-  Result<KeyMetadata> delete_imported_material(std::string_view key, const KmsCall&) override {
+  Result<KeyMetadata> delete_imported_material(std::string_view key, std::string_view material_id,
+                                               const KmsCall&) override {
     COFFER_ASSIGN(auto* found, resolve(key));
+    if (!material_id.empty() && material_id != found->current_material_id)
+      return Error{Code::kNotFound, "The key has no key material of this KeyMaterialId"};
     found->state = KeyState::kPendingImport;
     found->has_material = false;
     found->expires_ns.reset();

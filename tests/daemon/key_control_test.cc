@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "tests/support/fake_identities.h"
 #include "tests/support/local_kms_fixture.h"
 #include "tests/support/material_wrapping.h"
 
@@ -49,7 +50,7 @@ class KeyControlTest : public LocalKmsTest {
   Status import(const std::string& key, std::optional<std::int64_t> expires_ns = {}) {
     COFFER_ASSIGN(const auto parameters, control.parameters_for_import(key, ImportWrapping::kOaepSha256, 2048, call));
     const Bytes wrapped = wrap_material_for(parameters.public_key, ImportWrapping::kOaepSha256, Bytes(32, 7));
-    return done(control.import_material(key, parameters.token, wrapped, expires_ns, call));
+    return done(control.import_material(key, parameters.token, wrapped, expires_ns, "", call));
   }
 
   const KmsCall call{owner};
@@ -144,7 +145,7 @@ TEST_F(KeyControlTest, DeletingImportedMaterialEndsEverythingInOrderAndImporting
   const std::string key = control.create_key({.description = "", .origin = KeyOrigin::kExternal}, call)->arn;
   ASSERT_TRUE(import(key).ok());
   steps.clear();
-  ASSERT_TRUE(control.delete_imported_material(key, call).ok());
+  ASSERT_TRUE(control.delete_imported_material(key, "", call).ok());
   EXPECT_THAT(steps, ElementsAre("hold Enabled", "drop pages Enabled", "seal Enabled", "wipe Enabled",
                                  "drop pages PendingImport", "wipe PendingImport", "durable", "release PendingImport"));
   steps.clear();
@@ -236,7 +237,7 @@ TEST_F(KeyConditionTest, OperationsOnNoKeySayWhereTheyGo) {
       [&] { return refusal(control.list_retirable_grants("arn:aws:iam::000000000000:user/ann", ann)); },
       [&] { return refusal(aliases.create_alias("alias/a", key, ann)); },
       [&] { return refusal(aliases.update_alias("alias/a", key, ann)); },
-      [&] { return refusal(aliases.list_aliases(ann)); },
+      [&] { return refusal(aliases.list_aliases("", ann)); },
       [&] { return refusal(aliases.delete_alias("alias/a", ann)); },
       [&] { return refusal(data_keys.random_bytes(8, ann)); },
   };
@@ -347,6 +348,31 @@ TEST_F(KeyConditionTest, KeyPoliciesAndGrantsSayTheirOwn) {  // KMS-42, KMS-45
     ann_s.deny("kms:Nothing", c.condition);
     EXPECT_EQ(c.call(), std::nullopt) << c.action;
   }
+}
+
+TEST_F(KeyControlTest, NamingAKeyOrItsMaterialInARequestIsNoDescribeKey) {
+  const std::string key = control.create_key({.description = "", .origin = KeyOrigin::kExternal}, call)->arn;
+  ASSERT_TRUE(import(key).ok());
+  const std::string other = make_key(), material = kms->describe(key)->current_material_id;
+  ASSERT_TRUE(aliases.create_alias("alias/a", key, call).ok());
+  ASSERT_TRUE(aliases.create_alias("alias/b", other, call).ok());
+  FakeIdentities identities;
+  kms->consult(identities);
+  const KmsCall ann{{realm.account, "arn:aws:iam::000000000000:user/ann"}};
+  for (const char* action : {"kms:ListAliases", "kms:DeleteImportedKeyMaterial", "kms:ImportKeyMaterial"})
+    identities.allow(ann.caller, action);
+  const auto described = calls("DescribeKey");
+  ASSERT_EQ(aliases.list_aliases(key, ann)->size(), 1U);
+  EXPECT_EQ(aliases.list_aliases(key, ann)->at(0).name, "alias/a");
+  EXPECT_EQ(aliases.list_aliases("", ann)->size(), 2U);
+  EXPECT_EQ(aliases.list_aliases("arn:aws:kms:us-east-1:000000000000:key/none", ann).code(), Code::kKeyMissing);
+  identities.allow({stranger.account, "arn:aws:iam::999999999999:user/eve"}, "kms:*");
+  EXPECT_EQ(aliases.list_aliases(key, {{stranger.account, "arn:aws:iam::999999999999:user/eve"}}).code(),
+            Code::kKeyMissing);
+  EXPECT_EQ(control.import_material(key, {}, {}, {}, std::string(64, '0'), ann).code(), Code::kWrongMaterial);
+  EXPECT_EQ(control.delete_imported_material(key, std::string(64, '0'), ann).code(), Code::kNotFound);
+  EXPECT_EQ(calls("DescribeKey"), described);
+  EXPECT_TRUE(control.delete_imported_material(key, material, ann).ok());
 }
 
 TEST_F(KeyControlTest, DataKeysGoOverTheWireAndBack) {
