@@ -125,6 +125,7 @@ Status KmsKeyControl::put_key_policy(std::string_view key, std::string_view poli
   COFFER_ASSIGN(const KeyMetadata allowed,
                 kms_.authorize("kms:PutKeyPolicy", key, call,
                                {{"kms:BypassPolicyLockoutSafetyCheck", bypass ? "true" : "false"}}));
+  COFFER_TRY(parse_policy(policy, PolicyKind::kKey));
   const auto kms_lock_out = bypass ? LocalKms::LockOut::kAllow : LocalKms::LockOut::kRefuse;
   return end_key(allowed.arn, [&] { return kms_.put_key_policy(allowed.arn, policy, kms_lock_out, call); });
 }
@@ -146,10 +147,11 @@ Result<std::vector<ListedGrant>> KmsKeyControl::list_retirable_grants(const std:
 
 Status KmsKeyControl::revoke_grant(std::string_view key, std::string_view grant_id, const KmsCall& call) {
   COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:RevokeGrant", key, call, {{"kms:GrantIsForAWSResource", "false"}}));
-  return end_key(allowed.arn, [&]() -> Status {
+  const auto revoke = [&]() -> Status {
     COFFER_TRY(kms_.revoke_grant(allowed.arn, grant_id, call));
     return {};
-  });
+  };
+  return call.dry_run ? revoke() : end_key(allowed.arn, revoke);
 }
 
 Status KmsKeyControl::retire_grant(const std::string& token, const std::string& key, const std::string& grant_id,
@@ -157,10 +159,11 @@ Status KmsKeyControl::retire_grant(const std::string& token, const std::string& 
   const LocalKms::GrantName grant{token, key, grant_id};
   const auto found = kms_.find_retirable(grant, call);
   if (!found.ok()) return found.error();
-  return end_key(*found, [&]() -> Status {
+  const auto retire = [&]() -> Status {
     COFFER_TRY(kms_.retire_grant(grant, call));
     return {};
-  });
+  };
+  return call.dry_run ? retire() : end_key(*found, retire);
 }
 
 Status KmsKeyControl::change_callers(const std::function<Status()>& change) { return end_key("", change); }

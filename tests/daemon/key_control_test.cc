@@ -350,6 +350,22 @@ TEST_F(KeyConditionTest, KeyPoliciesAndGrantsSayTheirOwn) {  // KMS-42, KMS-45
   }
 }
 
+TEST_F(KeyControlTest, WhatChangesNothingDisturbsNobody) {  // KMS-21
+  const std::string key = make_key();
+  const auto grant = kms->create_grant(
+      key, {.name = "", .grantee = owner.arn, .retiring = owner.arn, .operations = {"Decrypt"}}, call);
+  const KmsCall dry{owner, /*dry_run=*/true};
+  EXPECT_EQ(control.create_grant(key, grant->terms, dry).code(), Code::kDryRun);
+  EXPECT_EQ(control.revoke_grant(key, grant->grant_id, dry).code(), Code::kDryRun);
+  EXPECT_EQ(control.revoke_grant(key, "none", dry).code(), Code::kNotFound);
+  EXPECT_EQ(control.retire_grant(grant->token, "", "", dry).code(), Code::kDryRun);
+  EXPECT_EQ(control.put_key_policy(key, "{}", KeyAccessControl::LockOut::kRefuse, call).code(), Code::kInvalidArgument);
+  EXPECT_THAT(steps, ElementsAre());
+  EXPECT_EQ(control.list_grants(key, call)->size(), 1U);
+  ASSERT_TRUE(control.revoke_grant(key, grant->grant_id, call).ok());
+  EXPECT_EQ(steps.front(), "hold Enabled");
+}
+
 TEST_F(KeyControlTest, NamingAKeyOrItsMaterialInARequestIsNoDescribeKey) {
   const std::string key = control.create_key({.description = "", .origin = KeyOrigin::kExternal}, call)->arn;
   ASSERT_TRUE(import(key).ok());
