@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "admin/kms_error.h"
 #include "base/encoding.h"
 #include "tests/admin/admin_room.h"
 
@@ -55,7 +56,7 @@ TEST(KmsApi, TimesAreNumbersOfSeconds) {  // KMS-01
   EXPECT_NE(room.kms_call("CreateKey", "{}").body.find("\"CreationDate\":1767225600.25,"), std::string::npos);
 }
 
-TEST(KmsApi, AKeyThatIsNotThereIsNamedInKmssWords) {  // KMS-10..13
+TEST(KmsApi, AKeyThatIsNotThereIsNamedAsTheKmsNamesIt) {
   AdminRoom room;
   for (const auto& [key, message] : std::vector<std::pair<std::string, std::string>>{
            {"fake-key-id", "Invalid keyId 'fake-key-id'"},
@@ -117,7 +118,7 @@ TEST(KmsApi, DecryptGivesBackWhatWasGenerated) {  // KMS-05, KMS-18, KMS-19
                "The key ID in the request does not identify a CMK that can perform this operation.");
 }
 
-TEST(KmsApi, AKeysStateForbidsItsUse) {  // KMS-14..16
+TEST(KmsApi, AKeysStateForbidsItsUse) {
   AdminRoom room;
   const auto id = make_key(room);
   const auto arn = "arn:aws:kms:us-east-1:000000000000:key/" + id;
@@ -332,7 +333,7 @@ TEST(KmsApi, RandomBytesAreBase64OfTheNumberAskedFor) {  // KMS-06
                "have value less than or equal to 1024");
 }
 
-TEST(KmsApi, AliasesAreUpdatedAndDeleted) {  // KMS-06, KMS-13
+TEST(KmsApi, AliasesAreUpdatedAndDeleted) {  // KMS-06
   AdminRoom room;
   const auto one = make_key(room), other = make_key(room);
   ASSERT_EQ(room.kms_call("CreateAlias", "{\"AliasName\":\"alias/a\",\"TargetKeyId\":\"" + one + "\"}").status, 200);
@@ -515,6 +516,47 @@ TEST(KmsApi, WhatItDoesNotDoIsRefusedAndNotPassedOver) {
                           "\"AWS_KMS\",\"MultiRegion\":false,\"Tags\":[],\"Description\":null}")
                 .status,
             200);
+}
+
+TEST(KmsApi, RefusalsOfAnImportHaveTheirOwnNames) {
+  for (const auto& [code, type] : std::vector<std::pair<Code, std::string>>{
+           {Code::kWrongMaterial, "IncorrectKeyMaterialException"},
+           {Code::kInvalidImportToken, "InvalidImportTokenException"},
+           {Code::kExpiredImportToken, "ExpiredImportTokenException"},
+           {Code::kKeyPendingImport, "KMSInvalidStateException"}}) {
+    const JsonError told = to_kms({code, "why"});
+    EXPECT_EQ(told.status, 400);
+    EXPECT_EQ(told.type, type);
+    EXPECT_EQ(told.message, "why");
+  }
+  EXPECT_EQ(to_kms({Code::kInvalidCiphertext, ""}).message, std::nullopt);
+}
+
+// The words are KMS's, and the code of each is 400.
+TEST(KmsApi, WhoDoesNotSignAsKmsDemandsIsToldWhy) {
+  AdminRoom room;
+  const auto answer = [&](const AccessKey& key, std::string_view service, std::string_view region, std::int64_t skew_ns) {
+    auto request = room.request("POST", "/", "{}", {{"X-Amz-Target", "TrentService.ListKeys"}});
+    for (auto& header : sign(request, key, service, region, room.clock.wall_ns() + skew_ns))
+      request.headers.push_back(std::move(header));
+    return room.server.handle(request);
+  };
+  const AccessKey& key = room.credentials.key();
+  constexpr std::int64_t kHourNs = std::int64_t{3600} * 1'000'000'000;
+  EXPECT_EQ(answer(key, "kms", "us-east-1", 0).status, 200);
+  expect_error(answer(key, "kms", "eu-west-1", 0), "InvalidSignatureException",
+               "Credential should be scoped to a valid region.");
+  expect_error(answer(key, "s3express", "us-east-1", 0), "InvalidSignatureException",
+               "Credential should be scoped to correct service.");
+  for (const std::int64_t skew_ns : {-kHourNs, kHourNs})
+    expect_error(answer(key, "kms", "us-east-1", skew_ns), "InvalidSignatureException",
+                 "The difference between the request time and the current time is too large.");
+  const AccessKey unknown{"AKIAUNKNOWNUNKNOWN00", SecretBytes(40), key.principal};
+  expect_error(answer(unknown, "kms", "us-east-1", 0), "UnrecognizedClientException",
+               "The security token included in the request is invalid.");
+  auto unsigned_request = room.request("POST", "/", "{}", {{"X-Amz-Target", "TrentService.ListKeys"}});
+  expect_error(room.server.handle(unsigned_request), "MissingAuthenticationTokenException",
+               "Missing Authentication Token");
 }
 
 TEST(KmsApi, BodiesThatAreNotOneObjectAreRefused) {

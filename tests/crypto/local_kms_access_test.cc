@@ -61,6 +61,10 @@ TEST_F(LocalKmsAccessTest, ADenialSaysWhoWhatAndWhy) {  // KMS-26, KMS-33
   EXPECT_EQ(refused.error().message,
             "User: arn:aws:iam::000000000000:user/ann is not authorized to perform: kms:GenerateDataKey on resource: " +
                 key + " because no identity-based policy allows the kms:GenerateDataKey action");
+  expect_error(kms->generate_data_key(key, context, stranger), Code::kKeyDenied,
+               "User: arn:aws:iam::999999999999:root is not authorized to perform: kms:GenerateDataKey on this resource "
+               "because the resource does not exist in this Region, no resource-based policies allow access, or a "
+               "resource-based policy explicitly denies access");
 }
 
 TEST_F(LocalKmsAccessTest, APolicyThatNamesAnotherAccountLetsItInByBothPolicies) {

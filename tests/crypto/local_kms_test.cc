@@ -61,10 +61,20 @@ TEST_F(LocalKmsTest, AKeyIsFoundByIdArnAliasAndAliasArn) {
     const auto made = kms->generate_data_key(name, context, owner);
     ASSERT_TRUE(made.ok()) << name;
     EXPECT_EQ(made->key_arn, arn);
+    EXPECT_TRUE(kms->is_current(made->blob, name, owner));
+    const KmsCall call{owner};
+    EXPECT_EQ(kms->authorize("kms:DescribeKey", name, call)->arn, arn);
+    const auto sealed = kms->encrypt_bytes(name, Bytes(5, 1), context, call);
+    ASSERT_TRUE(sealed.ok()) << name;
+    EXPECT_EQ(sealed->key_arn, arn);
+    EXPECT_TRUE(kms->decrypt_bytes(sealed->blob, context, call, name).ok()) << name;
+    const auto moved = kms->re_encrypt({sealed->blob, name, context, name, context}, call);
+    ASSERT_TRUE(moved.ok()) << name;
+    EXPECT_EQ(moved->encrypted.key_arn, arn);
   }
 }
 
-TEST_F(LocalKmsTest, AMissingKeyIsMissingInTheWordsOfKms) {
+TEST_F(LocalKmsTest, AMissingKeyIsMissingInTheWordsOfKms) {  // KMS-10..13
   const auto error = [&](std::string_view key, std::string_view message) {
     expect_error(kms->generate_data_key(key, context, owner), Code::kKeyMissing, message);
     expect_error(kms->describe(key), Code::kKeyMissing, message);
@@ -82,7 +92,7 @@ TEST_F(LocalKmsTest, AMissingKeyIsMissingInTheWordsOfKms) {
         "Alias arn:aws:kms:us-east-1:000000000000:alias/none is not found.");
 }
 
-TEST_F(LocalKmsTest, ADisabledKeyNeitherMakesNorOpensUntilItIsEnabled) {
+TEST_F(LocalKmsTest, ADisabledKeyNeitherMakesNorOpensUntilItIsEnabled) {  // KMS-14
   const std::string arn = make_key();
   const auto made = kms->generate_data_key(arn, context, owner);
   ASSERT_TRUE(kms->disable(arn).ok());
@@ -95,7 +105,7 @@ TEST_F(LocalKmsTest, ADisabledKeyNeitherMakesNorOpensUntilItIsEnabled) {
   EXPECT_TRUE(kms->usable(arn, context, owner).ok());
 }
 
-TEST_F(LocalKmsTest, AKeyPendingDeletionServesNothingAndCancelLeavesItDisabled) {
+TEST_F(LocalKmsTest, AKeyPendingDeletionServesNothingAndCancelLeavesItDisabled) {  // KMS-15, KMS-16
   const std::string arn = make_key();
   const auto made = kms->generate_data_key(arn, context, owner);
   expect_error(kms->cancel_deletion(arn), Code::kKeyState, arn + " is not pending deletion.");

@@ -318,7 +318,7 @@ TEST(Decision, DenyAlwaysWinsAndSilenceNeverAllows) {
   EXPECT_GT(allowed, 300);  // the property was not true of nothing
 }
 
-TEST(Decision, ARefusalSaysWhoWhatAndWhy) {  // KMS-33
+TEST(Decision, ARefusalSaysWhoWhatAndWhy) {
   PolicyContext context;
   const PolicyRequest request{kAnn, kPutAction, kBucketArn, context};
   EXPECT_EQ(refusal(Verdict::kNotByIdentity, request, Resource::kInQuotes),

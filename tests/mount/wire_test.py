@@ -1,5 +1,6 @@
 """The admin socket over a real mount: S3's answers to the letter, and what a refused request leaves alone."""
 
+import base64
 import datetime
 import hashlib
 import os
@@ -210,7 +211,7 @@ class Requests(MountTest):
         self.assertNotIn("over-http", os.listdir(self.at.dir))
         self.assertEqual(self.s3.request("HEAD", "/over-http").status, 404)
 
-    def test_kms_answers_in_its_own_json(self):  # KMS-01..05, 10, 11, 14, 16, 18
+    def test_kms_answers_in_its_own_json(self):  # KMS-01..05, 10, 11, 14, 16, 18, 19
         status, made = self.s3.kms("CreateKey", Description="one")
         self.assertEqual((status, made["KeyMetadata"]["KeyState"]), (200, "Enabled"))
         arn = made["KeyMetadata"]["Arn"]
@@ -219,14 +220,87 @@ class Requests(MountTest):
         status, opened = self.s3.kms("Decrypt", CiphertextBlob=key["CiphertextBlob"], EncryptionContext={"a": "b"})
         self.assertEqual((status, opened["Plaintext"], opened["KeyId"]), (200, key["Plaintext"], arn))
         status, error = self.s3.kms("Decrypt", CiphertextBlob=key["CiphertextBlob"], EncryptionContext={"a": "c"})
-        self.assertEqual((status, error["__type"]), (400, "InvalidCiphertextException"))
+        self.assertEqual((status, error), (400, {"__type": "InvalidCiphertextException"}))
+        other = self.at.create_key()
+        status, error = self.s3.kms("Decrypt", CiphertextBlob=key["CiphertextBlob"], EncryptionContext={"a": "b"}, KeyId=other)
+        self.assertEqual((status, error["__type"], error["message"]), (400, "IncorrectKeyException",
+                         "The key ID in the request does not identify a CMK that can perform this operation."))
+        unknown = "11111111-2222-4333-8444-555555555555"
+        for name in (unknown, arn[:-36] + unknown):
+            status, error = self.s3.kms("DescribeKey", KeyId=name)
+            self.assertEqual((status, error["__type"], error["message"]),
+                             (400, "NotFoundException", f"Key '{arn[:-36]}{unknown}' does not exist"))
         status, error = self.s3.kms("DescribeKey", KeyId="fake-key-id")
         self.assertEqual((status, error["__type"], error["message"]), (400, "NotFoundException", "Invalid keyId 'fake-key-id'"))
         self.assertEqual(self.s3.kms("DisableKey", KeyId=arn)[0], 200)
         status, error = self.s3.kms("GenerateDataKey", KeyId=arn, KeySpec="AES_256")
         self.assertEqual((status, error["__type"], error["message"]), (400, "DisabledException", f"{arn} is disabled."))
         status, error = self.s3.kms("CancelKeyDeletion", KeyId=arn)
-        self.assertEqual((status, error["__type"]), (400, "KMSInvalidStateException"))
+        self.assertEqual((status, error["__type"], error["message"]),
+                         (400, "KMSInvalidStateException", f"{arn} is not pending deletion."))
+
+    def test_each_form_of_a_keys_name_is_taken_where_a_key_is_named(self):  # KMS-04..06
+        arn = self.at.create_key()
+        self.s3.kms("CreateAlias", AliasName="alias/mine", TargetKeyId=arn)
+        sealed = self.s3.kms("Encrypt", KeyId=arn, Plaintext="AAAA")[1]["CiphertextBlob"]
+        for name in (arn, arn[-36:], "alias/mine", arn[:-40] + "alias/mine"):
+            for operation, rest in (("Encrypt", {"Plaintext": "AAAA"}), ("Decrypt", {"CiphertextBlob": sealed}),
+                                    ("GenerateDataKey", {"KeySpec": "AES_256"}), ("DescribeKey", {}), ("ListGrants", {}),
+                                    ("GenerateDataKeyWithoutPlaintext", {"NumberOfBytes": 7})):
+                status, answer = self.s3.kms(operation, KeyId=name, **rest)
+                self.assertEqual(status, 200, (operation, name, answer))
+                self.assertIn(answer.get("KeyId", arn), (arn,))
+            status, moved = self.s3.kms("ReEncrypt", CiphertextBlob=sealed, SourceKeyId=name, DestinationKeyId=name)
+            self.assertEqual((status, moved["KeyId"], moved["SourceKeyId"]), (200, arn, arn))
+
+    def test_a_dry_run_is_refused_after_all_checks_and_does_nothing(self):  # KMS-21
+        key = self.at.create_key()
+        sealed = self.s3.kms("Encrypt", KeyId=key, Plaintext="AAAA")[1]["CiphertextBlob"]
+        owner = "arn:aws:iam::000000000000:root"
+        grant = self.s3.kms("CreateGrant", KeyId=key, GranteePrincipal=owner, Operations=["Decrypt"])[1]
+        for operation, parameters in (
+                ("Encrypt", {"KeyId": key, "Plaintext": "AAAA"}), ("Decrypt", {"CiphertextBlob": sealed}),
+                ("ReEncrypt", {"CiphertextBlob": sealed, "DestinationKeyId": key}),
+                ("GenerateDataKey", {"KeyId": key, "KeySpec": "AES_256"}),
+                ("GenerateDataKeyWithoutPlaintext", {"KeyId": key, "KeySpec": "AES_256"}),
+                ("CreateGrant", {"KeyId": key, "GranteePrincipal": owner, "Operations": ["Encrypt"]}),
+                ("RevokeGrant", {"KeyId": key, "GrantId": grant["GrantId"]}),
+                ("RetireGrant", {"GrantToken": grant["GrantToken"]}),
+                ("RetireGrant", {"KeyId": key, "GrantId": grant["GrantId"]})):
+            status, error = self.s3.kms(operation, DryRun=True, **parameters)
+            self.assertEqual((status, error.get("__type"), error.get("message")), (
+                400, "DryRunOperationException", "The request would have succeeded, but the DryRun option is set."), operation)
+        self.assertEqual([g["GrantId"] for g in self.s3.kms("ListGrants", KeyId=key)[1]["Grants"]], [grant["GrantId"]])
+        self.s3.kms("DisableKey", KeyId=key)
+        self.assertEqual(self.s3.kms("Encrypt", KeyId=key, Plaintext="AAAA", DryRun=True)[1]["__type"], "DisabledException")
+
+    def test_material_is_imported_over_the_wire_and_no_other_after_it(self):  # KMS-17
+        key = self.s3.kms("CreateKey", Origin="EXTERNAL")[1]["KeyMetadata"]["Arn"]
+
+        def import_material(material, token=None):
+            offer = self.s3.kms("GetParametersForImport", KeyId=key, WrappingAlgorithm="RSAES_OAEP_SHA_256",
+                                WrappingKeySpec="RSA_2048")[1]
+            with open(os.path.join(self.at.folder, "wrapping"), "wb") as file:
+                file.write(base64.b64decode(offer["PublicKey"]))
+            wrapped = subprocess.run(
+                ["openssl", "pkeyutl", "-encrypt", "-pubin", "-keyform", "DER", "-inkey", file.name, "-pkeyopt",
+                 "rsa_padding_mode:oaep", "-pkeyopt", "rsa_oaep_md:sha256"], input=material, capture_output=True, check=True)
+            return self.s3.kms("ImportKeyMaterial", KeyId=key, ImportToken=token or offer["ImportToken"],
+                               EncryptedKeyMaterial=base64.b64encode(wrapped.stdout).decode(),
+                               ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE")
+
+        status, error = self.s3.kms("Encrypt", KeyId=key, Plaintext="AAAA")
+        self.assertEqual((status, error["__type"], error["message"]),
+                         (400, "KMSInvalidStateException", f"{key} is pending import."))
+        self.assertEqual(import_material(bytes(32))[0], 200)
+        self.assertEqual(self.s3.kms("Encrypt", KeyId=key, Plaintext="AAAA")[0], 200)
+        self.assertEqual(self.s3.kms("DeleteImportedKeyMaterial", KeyId=key)[0], 200)
+        status, error = import_material(bytes(31) + b"1")
+        self.assertEqual((status, error["__type"], error["message"]), (
+            400, "IncorrectKeyMaterialException",
+            "The key material is not the same as the key material that was previously imported into this key"))
+        self.assertEqual(import_material(bytes(32), token="AAAA")[1]["__type"], "InvalidImportTokenException")
+        self.assertEqual(import_material(bytes(32))[0], 200)
 
 
 class Durable(MountTest):
