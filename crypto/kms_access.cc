@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 
 #include "base/policy_limits.h"
 
@@ -237,11 +236,16 @@ Status check_account_access(const KeyCall& call, const std::string& resource, co
   return to_status(coffer::decide(request, policies_of(identities, caller)), request);
 }
 
+// Every grant here is somebody's own, none a service's.
+ConditionKeys grant_keys() { return {{"kms:GrantIsForAWSResource", "false"}}; }
+
+ConditionKeys policy_keys(bool may_lock_out) {
+  return {{"kms:BypassPolicyLockoutSafetyCheck", may_lock_out ? "true" : "false"}};
+}
+
 ConditionKeys condition_keys(const NewKey& key) {
   auto keys = kind_of_key(key.origin);
-  keys.emplace_back("kms:BypassPolicyLockoutSafetyCheck", key.may_lock_out ? "true" : "false");
-  auto tags = condition_keys(key.tags);
-  keys.insert(keys.end(), std::make_move_iterator(tags.begin()), std::make_move_iterator(tags.end()));
+  for (auto& more : {policy_keys(key.may_lock_out), condition_keys(key.tags)}) keys.insert(keys.end(), more.begin(), more.end());
   return keys;
 }
 

@@ -39,6 +39,9 @@ Status check_key_access(const KmsKeyRecord& record, const KeyCall& call, const P
 // The same of an operation on no key; resource: * or an alias's ARN.
 Status check_account_access(const KeyCall& call, const std::string& resource, const Principal& caller,
                             const Identities* identities, const Region& region, std::int64_t now_ns);
+// What all calls on grants say, and what those that put a key's policy do.
+ConditionKeys grant_keys();
+ConditionKeys policy_keys(bool may_lock_out);
 // What CreateKey, TagResource and UntagResource say of the key to be, and of tags.
 ConditionKeys condition_keys(const NewKey& key);
 ConditionKeys condition_keys(const std::vector<KeyTag>& tags);

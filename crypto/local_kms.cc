@@ -68,15 +68,6 @@ Error incorrect_key() {
 KeyCall by_s3(std::string_view action, std::string_view key, const EncryptionContext& context) {
   return {action, KeyCall::Via::kS3, &context, key};
 }
-KeyCall by_wire(std::string_view action, std::string_view key, const EncryptionContext& context, const KmsCall& call) {
-  return {action, KeyCall::Via::kWire, &context, key, {}, call.user_agent};
-}
-
-// KMS-21: after every check, in place of the answer.
-Status stop_if_dry(const KmsCall& call) {
-  if (!call.dry_run) return {};
-  return Error{Code::kDryRun, "The request would have succeeded, but the DryRun option is set."};
-}
 
 }  // namespace
 
@@ -242,7 +233,7 @@ Result<LocalKms::WireDataKey> LocalKms::generate_bytes(std::string_view key, std
   COFFER_TRY(check_size(size));
   COFFER_TRY(check_context(context));
   const auto action = call.without_plaintext ? "kms:GenerateDataKeyWithoutPlaintext" : "kms:GenerateDataKey";
-  COFFER_ASSIGN(const State::Found found, state_->current_material(key, by_wire(action, key, context, call), call.caller));
+  COFFER_ASSIGN(const State::Found found, state_->current_material(key, by_wire(action, key, call, {}, &context), call.caller));
   COFFER_TRY(stop_if_dry(call));
   SecretBytes plaintext(size);
   COFFER_ASSIGN(Bytes blob, state_->generate(found, context, plaintext.span()));
@@ -258,7 +249,7 @@ Result<LocalKms::WireDecrypted> LocalKms::decrypt_bytes(BytesView bytes, const E
     COFFER_ASSIGN(const KeyMetadata expected, state_->metadata_of(expected_key, call.caller.account));
     if (expected.key_id != blob.key_id()) return incorrect_key();
   }
-  COFFER_ASSIGN(const State::Found found, state_->material_of(blob, by_wire("kms:Decrypt", expected_key, context, call), call.caller));
+  COFFER_ASSIGN(const State::Found found, state_->material_of(blob, by_wire("kms:Decrypt", expected_key, call, {}, &context), call.caller));
   SecretBytes plaintext(blob.sealed.size());
   COFFER_TRY(state_->open_blob(found, blob, context, plaintext.span()));
   COFFER_TRY(stop_if_dry(call));
@@ -271,7 +262,7 @@ Result<LocalKms::WireEncrypted> LocalKms::encrypt_bytes(std::string_view key, By
   if (plaintext.empty() || plaintext.size() > kKmsEncryptMax)
     return Error{Code::kInvalidArgument, "Plaintext has 1 to 4096 bytes"};
   COFFER_TRY(check_context(context));
-  COFFER_ASSIGN(const State::Found found, state_->current_material(key, by_wire("kms:Encrypt", key, context, call), call.caller));
+  COFFER_ASSIGN(const State::Found found, state_->current_material(key, by_wire("kms:Encrypt", key, call, {}, &context), call.caller));
   COFFER_TRY(stop_if_dry(call));
   COFFER_ASSIGN(Bytes blob, state_->seal_blob(found, context, plaintext));
   return WireEncrypted{std::move(blob), found.metadata.arn, found.material.material_id};
@@ -286,9 +277,9 @@ Result<LocalKms::WireReEncrypted> LocalKms::re_encrypt(const ReEncryption& reque
     COFFER_ASSIGN(const KeyMetadata source, state_->metadata_of(request.source_key, call.caller.account));
     if (source.key_id != blob.key_id()) return incorrect_key();
   }
-  const auto from = by_wire("kms:ReEncryptFrom", request.source_key, request.source_context, call);
+  const auto from = by_wire("kms:ReEncryptFrom", request.source_key, call, {}, &request.source_context);
   COFFER_ASSIGN(const State::Found source, state_->material_of(blob, from, call.caller));
-  const auto to = by_wire("kms:ReEncryptTo", request.destination_key, request.destination_context, call);
+  const auto to = by_wire("kms:ReEncryptTo", request.destination_key, call, {}, &request.destination_context);
   COFFER_ASSIGN(const State::Found destination, state_->current_material(request.destination_key, to, call.caller));
   SecretBytes plaintext(blob.sealed.size());
   COFFER_TRY(state_->open_blob(source, blob, request.source_context, plaintext.span()));

@@ -9,6 +9,7 @@
 #include "base/secret_bytes.h"
 #include "crypto/key_schedule.h"
 #include "crypto/kms.h"
+#include "crypto/kms_access.h"
 #include "crypto/kms_records.h"
 #include "iam/decision.h"
 
@@ -72,8 +73,7 @@ class LocalKms final : public Kms {
 
   // --- managing keys ---
   // The key that `key` names in the caller's account, if the caller may do `action` ("kms:DisableKey") with it; no call
-  // is counted. kKeyMissing, kKeyDenied.
-  using ConditionKeys = std::vector<std::pair<std::string, std::string>>;  // those of this operation alone
+  // is counted. more: condition keys of this operation alone. kKeyMissing, kKeyDenied.
   Result<KeyMetadata> authorize(std::string_view action, std::string_view key, const KmsCall& call,
                                 const ConditionKeys& more = {}) const;
   // The same, and nobody is asked whether the caller may: for who asks by using the key.

@@ -22,19 +22,9 @@ std::string random_hex() {
   return hex(bytes);
 }
 
-Status stop_if_dry(const KmsCall& call) {
-  if (!call.dry_run) return {};
-  return Error{Code::kDryRun, "The request would have succeeded, but the DryRun option is set."};
-}
-
-KeyCall by_wire(std::string_view action, std::string_view key, const KmsCall& call, ConditionKeys more = {}) {
-  return {action, KeyCall::Via::kWire, nullptr, key, std::move(more), call.user_agent};
-}
-
-ConditionKeys lists_or_ends_grants() { return {{"kms:GrantIsForAWSResource", "false"}}; }
-
 ConditionKeys condition_keys(const NewGrant& grant) {
-  ConditionKeys keys = {{"kms:GranteePrincipal", grant.grantee}, {"kms:GrantIsForAWSResource", "false"}};
+  ConditionKeys keys = grant_keys();
+  keys.emplace_back("kms:GranteePrincipal", grant.grantee);
   for (const auto& operation : grant.operations) keys.emplace_back("kms:GrantOperations", operation);
   if (!grant.retiring.empty()) keys.emplace_back("kms:RetiringPrincipal", grant.retiring);
   if (!grant.equals.empty()) keys.emplace_back("kms:GrantConstraintType", "EncryptionContextEquals");
@@ -84,7 +74,7 @@ Status LocalKms::check_key_policy(std::string_view key, const KmsCall& call) con
 Status LocalKms::put_key_policy(std::string_view key, std::string_view policy, LockOut lock_out, const KmsCall& call) {
   state_->count("PutKeyPolicy");
   const bool bypass = lock_out == LockOut::kAllow;
-  const ConditionKeys more = {{"kms:BypassPolicyLockoutSafetyCheck", bypass ? "true" : "false"}};
+  const ConditionKeys more = policy_keys(bypass);
   COFFER_ASSIGN(const KeyMetadata allowed, authorize("kms:PutKeyPolicy", key, call, more));
   COFFER_ASSIGN(auto rules, parse_policy(policy, PolicyKind::kKey));
   const auto change = [&](KmsKeyRecord& record) -> Result<bool> {
@@ -140,7 +130,7 @@ Result<KeyGrant> LocalKms::create_grant(std::string_view key, NewGrant terms, co
 
 Result<std::vector<ListedGrant>> LocalKms::list_grants(std::string_view key, const KmsCall& call) const {
   state_->count("ListGrants");
-  COFFER_ASSIGN(const KeyMetadata allowed, authorize("kms:ListGrants", key, call, lists_or_ends_grants()));
+  COFFER_ASSIGN(const KeyMetadata allowed, authorize("kms:ListGrants", key, call, grant_keys()));
   COFFER_ASSIGN(const KmsKeyRecord record, state_->copy_of(allowed.arn, allowed.account));
   std::vector<ListedGrant> all;
   for (const KeyGrant& grant : record.grants) all.push_back({allowed.arn, allowed.account, grant});
@@ -163,7 +153,7 @@ Result<std::vector<ListedGrant>> LocalKms::list_retirable_grants(const std::stri
 
 Result<std::string> LocalKms::revoke_grant(std::string_view key, std::string_view grant_id, const KmsCall& call) {
   state_->count("RevokeGrant");
-  COFFER_ASSIGN(const KeyMetadata allowed, authorize("kms:RevokeGrant", key, call, lists_or_ends_grants()));
+  COFFER_ASSIGN(const KeyMetadata allowed, authorize("kms:RevokeGrant", key, call, grant_keys()));
   const auto edited = state_->edit(allowed.arn, [&](KmsKeyRecord& record) -> Result<bool> {
     KmsKeyRecord next = record;
     if (!remove_grant(next, grant_id)) return no_such_grant(grant_id);

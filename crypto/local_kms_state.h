@@ -13,6 +13,18 @@
 
 namespace coffer {
 
+// Of a call of the wire. context: null where the operation has none.
+inline KeyCall by_wire(std::string_view action, std::string_view key, const KmsCall& call, ConditionKeys more = {},
+                       const EncryptionContext* context = nullptr) {
+  return {action, KeyCall::Via::kWire, context, key, std::move(more), call.user_agent};
+}
+
+// KMS-21: after every check, in place of the answer.
+inline Status stop_if_dry(const KmsCall& call) {
+  if (!call.dry_run) return {};
+  return Error{Code::kDryRun, "The request would have succeeded, but the DryRun option is set."};
+}
+
 // What the two halves of LocalKms share: local_kms.cc uses keys, local_kms_keys.cc manages them.
 struct LocalKms::State {
   State(const KeySchedule& keys, const AeadSuite& ciphers, KmsRecords& kept, const Clock& time, Realm realm)

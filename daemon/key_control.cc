@@ -123,8 +123,7 @@ Status KmsKeyControl::put_key_policy(std::string_view key, std::string_view poli
   // Before anything of the key's users is put down: who may not change it does not disturb them.
   const bool bypass = lock_out == LockOut::kAllow;
   COFFER_ASSIGN(const KeyMetadata allowed,
-                kms_.authorize("kms:PutKeyPolicy", key, call,
-                               {{"kms:BypassPolicyLockoutSafetyCheck", bypass ? "true" : "false"}}));
+                kms_.authorize("kms:PutKeyPolicy", key, call, policy_keys(bypass)));
   COFFER_TRY(parse_policy(policy, PolicyKind::kKey));
   const auto kms_lock_out = bypass ? LocalKms::LockOut::kAllow : LocalKms::LockOut::kRefuse;
   return end_key(allowed.arn, [&] { return kms_.put_key_policy(allowed.arn, policy, kms_lock_out, call); });
@@ -146,7 +145,7 @@ Result<std::vector<ListedGrant>> KmsKeyControl::list_retirable_grants(const std:
 }
 
 Status KmsKeyControl::revoke_grant(std::string_view key, std::string_view grant_id, const KmsCall& call) {
-  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:RevokeGrant", key, call, {{"kms:GrantIsForAWSResource", "false"}}));
+  COFFER_ASSIGN(const KeyMetadata allowed, kms_.authorize("kms:RevokeGrant", key, call, grant_keys()));
   const auto revoke = [&]() -> Status {
     COFFER_TRY(kms_.revoke_grant(allowed.arn, grant_id, call));
     return {};

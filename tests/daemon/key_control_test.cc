@@ -192,29 +192,6 @@ TEST_F(KeyControlTest, AnotherAccountChangesNothing) {
   EXPECT_TRUE(steps.empty());
 }
 
-// One user's policy.
-class OneUser final : public Identities {
- public:
-  IdentityPolicies policies_of(const Principal& caller) const override {
-    return is_account_root(caller) ? IdentityPolicies() : policies;
-  }
-  // May do everything, but for what the statement says.
-  void deny(const std::string& action, const std::string& condition) {
-    put(R"({"Effect":"Allow","Action":"kms:*","Resource":"*"},)"
-        R"({"Effect":"Deny","Action":")" + action + R"(","Resource":"*","Condition":)" + condition + "}");
-  }
-  void allow(const std::string& condition) {
-    put(R"({"Effect":"Allow","Action":"kms:*","Resource":"*","Condition":)" + condition + "}");
-  }
-  IdentityPolicies policies;
-
- private:
-  void put(const std::string& statements) {
-    const auto text = R"({"Version":"2012-10-17","Statement":[)" + statements + "]}";
-    policies = {std::make_shared<const Policy>(parse_policy(text, PolicyKind::kIdentity).value())};
-  }
-};
-
 class KeyConditionTest : public KeyControlTest {
  protected:
   KeyConditionTest() { kms->consult(ann_s); }
@@ -224,7 +201,17 @@ class KeyConditionTest : public KeyControlTest {
     return result.ok() ? Refusal() : result.code();
   }
 
-  OneUser ann_s;
+  // Ann may do everything, but for what the condition says; or what it says alone.
+  void deny(const std::string& action, const std::string& condition) {
+    allow("");
+    ann_s.deny(ann.caller, action, condition);
+  }
+  void allow(const std::string& condition) {
+    ann_s.policies.clear();
+    ann_s.allow(ann.caller, "kms:*", condition);
+  }
+
+  FakeIdentities ann_s;
   const KmsCall ann{.caller = {realm.account, "arn:aws:iam::000000000000:user/ann"}, .user_agent = "aws-cli/2"};
   KmsDataKeyControl data_keys{*kms};
 };
@@ -248,9 +235,9 @@ TEST_F(KeyConditionTest, OperationsOnNoKeySayWhereTheyGo) {
   for (std::size_t i = 0; i < calls.size(); ++i) {
     ann_s.policies.clear();
     EXPECT_EQ(calls[i](), Code::kKeyDenied) << i << ": a user whom no policy allows it";
-    ann_s.allow(R"({"StringEquals":{"aws:RequestedRegion":"eu-west-1"}})");
+    allow(R"({"StringEquals":{"aws:RequestedRegion":"eu-west-1"}})");
     EXPECT_EQ(calls[i](), Code::kKeyDenied) << i;
-    ann_s.allow(said);
+    allow(said);
     EXPECT_EQ(calls[i](), std::nullopt) << i;
   }
 }
@@ -275,7 +262,7 @@ TEST_F(KeyConditionTest, CreateKeySaysWhatTheKeyIsToBe) {
            {R"({"StringEquals":{"aws:RequestTag/team":"red"}})", true, false, true},
            {R"({"StringNotEquals":{"aws:RequestTag/team":"red"}})", false, true, false},
            {R"({"ForAnyValue:StringEquals":{"aws:TagKeys":"cost"}})", true, false, true}}) {
-    ann_s.deny("kms:CreateKey", c.condition);
+    deny("kms:CreateKey", c.condition);
     EXPECT_EQ(control.create_key(plain, ann).ok(), c.plain) << c.condition;
     EXPECT_EQ(control.create_key(tagged, ann).ok(), c.tagged) << c.condition;
     EXPECT_EQ(control.create_key(external, ann).ok(), c.external) << c.condition;
@@ -284,12 +271,12 @@ TEST_F(KeyConditionTest, CreateKeySaysWhatTheKeyIsToBe) {
 
 TEST_F(KeyConditionTest, ADenyCanGuardTags) {
   const std::string key = make_key();
-  ann_s.deny("kms:*", R"({"ForAnyValue:StringLike":{"aws:TagKeys":"guarded*"}})");
+  deny("kms:*", R"({"ForAnyValue:StringLike":{"aws:TagKeys":"guarded*"}})");
   EXPECT_TRUE(tags.tag_key(key, {{"free", "1"}}, ann).ok());
   EXPECT_EQ(tags.tag_key(key, {{"free", "1"}, {"guarded", "1"}}, ann).code(), Code::kKeyDenied);
   EXPECT_TRUE(tags.untag_key(key, {"free"}, ann).ok());
   EXPECT_EQ(tags.untag_key(key, {"guarded"}, ann).code(), Code::kKeyDenied);
-  ann_s.deny("kms:TagResource", R"({"StringEquals":{"aws:RequestTag/team":"red"}})");
+  deny("kms:TagResource", R"({"StringEquals":{"aws:RequestTag/team":"red"}})");
   EXPECT_EQ(tags.tag_key(key, {{"team", "red"}}, ann).code(), Code::kKeyDenied);
   EXPECT_TRUE(tags.tag_key(key, {{"team", "blue"}}, ann).ok());
   EXPECT_TRUE(tags.untag_key(key, {"team"}, ann).ok()) << "it says no value";
@@ -310,9 +297,9 @@ TEST_F(KeyConditionTest, EveryUseAndChangeOfAKeySaysItsUserAgent) {
       [&] { return refusal(control.put_key_policy(key, policy, KeyAccessControl::LockOut::kRefuse, ann)); },
   };
   for (std::size_t i = 0; i < calls.size(); ++i) {
-    ann_s.deny("kms:*", R"({"StringEquals":{"aws:UserAgent":"aws-cli/2"}})");
+    deny("kms:*", R"({"StringEquals":{"aws:UserAgent":"aws-cli/2"}})");
     EXPECT_EQ(calls[i](), Code::kKeyDenied) << i;
-    ann_s.allow(R"({"StringEquals":{"aws:UserAgent":"aws-cli/2"}})");
+    allow(R"({"StringEquals":{"aws:UserAgent":"aws-cli/2"}})");
     EXPECT_EQ(calls[i](), std::nullopt) << i;
   }
 }
@@ -321,11 +308,11 @@ TEST_F(KeyConditionTest, KeyPoliciesAndGrantsSayTheirOwn) {  // KMS-42, KMS-45
   const std::string key = make_key();
   const auto policy = *control.key_policy(key, call);
   using LockOut = KeyAccessControl::LockOut;
-  ann_s.allow(R"({"Bool":{"kms:BypassPolicyLockoutSafetyCheck":"false"}})");
+  allow(R"({"Bool":{"kms:BypassPolicyLockoutSafetyCheck":"false"}})");
   EXPECT_TRUE(control.put_key_policy(key, policy, LockOut::kRefuse, ann).ok());
   EXPECT_EQ(control.put_key_policy(key, policy, LockOut::kAllow, ann).code(), Code::kKeyDenied);
   const NewGrant terms{.name = "", .grantee = "arn:aws:iam::000000000000:user/bob", .retiring = "", .operations = {"Decrypt"}};
-  ann_s.deny("kms:*Grant*", R"({"Bool":{"kms:GrantIsForAWSResource":"false"}})");
+  deny("kms:*Grant*", R"({"Bool":{"kms:GrantIsForAWSResource":"false"}})");
   EXPECT_EQ(control.create_grant(key, terms, ann).code(), Code::kKeyDenied);
   const auto made = control.create_grant(key, terms, call);
   ASSERT_TRUE(made.ok());
@@ -343,9 +330,9 @@ TEST_F(KeyConditionTest, KeyPoliciesAndGrantsSayTheirOwn) {  // KMS-42, KMS-45
            {"kms:ScheduleKeyDeletion",
             R"({"NumericLessThan":{"kms:ScheduleKeyDeletionPendingWindowInDays":"30"}})",
             [&] { return refusal(done(control.schedule_key_deletion(key, 7, ann))); }}}) {
-    ann_s.deny(c.action, c.condition);
+    deny(c.action, c.condition);
     EXPECT_EQ(c.call(), Code::kKeyDenied) << c.action;
-    ann_s.deny("kms:Nothing", c.condition);
+    deny("kms:Nothing", c.condition);
     EXPECT_EQ(c.call(), std::nullopt) << c.action;
   }
 }

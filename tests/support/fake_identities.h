@@ -15,7 +15,9 @@ class FakeIdentities final : public Identities {
     const auto found = policies.find(principal.arn);
     return found == policies.end() ? IdentityPolicies() : found->second;
   }
-  void allow(const Principal& principal, const std::string& action) { add(principal, "Allow", action, ""); }
+  void allow(const Principal& principal, const std::string& action, const std::string& condition = "") {
+    add(principal, "Allow", action, condition);
+  }
   void deny(const Principal& principal, const std::string& action, const std::string& condition = "") {
     add(principal, "Deny", action, condition);
   }
