@@ -12,9 +12,9 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/exit_code.h"
 #include "base/limits.h"
-#include "cli/descriptor.h"
 #include "cli/progress.h"
 
 namespace coffer {

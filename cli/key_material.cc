@@ -10,7 +10,7 @@
 #include <cstring>
 #include <memory>
 
-#include "cli/descriptor.h"
+#include "base/descriptor.h"
 
 namespace coffer {
 namespace {

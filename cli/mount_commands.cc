@@ -10,11 +10,11 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/exit_code.h"
 #include "base/limits.h"
 #include "cli/commands.h"
 #include "cli/daemon_process.h"
-#include "cli/descriptor.h"
 #include "cli/progress.h"
 
 namespace coffer {

@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "cli/descriptor.h"
+#include "base/descriptor.h"
 
 namespace coffer {
 namespace {
