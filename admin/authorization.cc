@@ -12,8 +12,6 @@
 namespace coffer {
 namespace {
 
-constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
-constexpr std::string_view kTerminator = "aws4_request";
 constexpr std::string_view kExpectedCredential = "\"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\"";
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
@@ -51,7 +49,7 @@ AuthFailure bad_token() {
 bool take_credential(std::string_view value, Authorization& into) {
   const auto parts = split(value, '/');
   const auto n = parts.size();
-  if (n < 5 || parts.back() != kTerminator) return false;
+  if (n < 5 || parts.back() != kScopeTerminator) return false;
   into.scope = {std::string(parts[n - 4]), std::string(parts[n - 3]), std::string(parts[n - 2])};
   into.access_key_id = value.substr(0, value.size() - into.scope.str().size() - 1);
   return !into.access_key_id.empty();
@@ -89,7 +87,7 @@ std::variant<Authorization, AuthFailure> parse_header(std::string_view header) {
     return bad_authorization("Authorization header is invalid -- one and only one ' ' (space) required.", header);
   const auto scheme = header.substr(0, space);
   if (scheme == "AWS") return old_signature();
-  if (scheme != kAlgorithm) return bad_authorization("Unsupported Authorization Type", header);
+  if (scheme != kSigningAlgorithm) return bad_authorization("Unsupported Authorization Type", header);
 
   Authorization authorization;
   unsigned seen = 0;
@@ -160,7 +158,7 @@ std::variant<Authorization, AuthFailure> read_query(const QueryParameters& query
         "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, "
         "X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.");
   const auto& [algorithm, credential, signature, date, signed_headers, expires] = *values;
-  if (algorithm != kAlgorithm)
+  if (algorithm != kSigningAlgorithm)
     return bad_parameters("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256\"");
 
   Authorization authorization;
@@ -182,7 +180,7 @@ std::variant<Authorization, AuthFailure> read_query(const QueryParameters& query
 }  // namespace
 
 std::string CredentialScope::str() const {
-  return date + "/" + region + "/" + service + "/" + std::string(kTerminator);
+  return date + "/" + region + "/" + service + "/" + std::string(kScopeTerminator);
 }
 
 bool is_signing_parameter(std::string_view name) {

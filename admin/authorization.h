@@ -12,6 +12,9 @@
 
 namespace coffer {
 
+inline constexpr std::string_view kSigningAlgorithm = "AWS4-HMAC-SHA256";
+inline constexpr std::string_view kScopeTerminator = "aws4_request";  // the last part of a credential's scope
+
 enum class AuthFault {
   kAnonymous,        // AUTH-01
   kWrongSignature,   // AUTH-02

@@ -5,6 +5,7 @@
 
 #include "admin/s3_error.h"
 #include "admin/timestamps.h"
+#include "base/clock.h"
 #include "base/policy_limits.h"
 #include "iam/policy.h"
 
@@ -13,7 +14,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 constexpr JsonMembers::Sizes kUserNameSizes{1, kUserNameSizeMax}, kPolicyNameSizes{1, kPolicyNameSizeMax};
 constexpr JsonMembers::Sizes kKeyIdSizes{3, 128}, kDocumentSizes{1, kIdentityPolicySizeMax}, kAccountSizes{12, 12};
 

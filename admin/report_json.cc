@@ -1,11 +1,11 @@
 #include "admin/report_json.h"
 
+#include "base/clock.h"
+
 namespace coffer {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr std::int64_t kSecondNs = 1'000'000'000;
 
 Json lines(const std::vector<Damage>& places) {
   Json list = Json::array();
@@ -25,7 +25,7 @@ Json report_json(const CheckReport& report) {
     lost.push_back({{"data_file", file.name}, {"object", file.object}, {"size", file.size}});
   Json restored = nullptr;
   if (report.restored) {
-    restored = {{"commit_counter", report.restored->commit_counter}, {"made", report.restored->made_ns / kSecondNs}};
+    restored = {{"commit_counter", report.restored->commit_counter}, {"made", report.restored->made_ns / kNsPerSecond}};
   }
   return {{"objects", report.objects},
           {"chunks", report.chunks},

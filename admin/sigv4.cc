@@ -7,17 +7,15 @@
 #include "admin/canonical_request.h"
 #include "admin/digest.h"
 #include "admin/timestamps.h"
+#include "base/clock.h"
 #include "base/encoding.h"
 #include "base/limits.h"
 
 namespace coffer {
 namespace {
 
-constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
-constexpr std::string_view kTerminator = "aws4_request";
 constexpr std::string_view kContentHash = "x-amz-content-sha256";
 constexpr std::string_view kUnsignedPayload = "UNSIGNED-PAYLOAD";
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
 std::string joined(const std::vector<std::string>& names, char separator) {
   std::string out;
@@ -28,7 +26,7 @@ std::string joined(const std::vector<std::string>& names, char separator) {
 // ---- the signature ----
 
 std::string string_to_sign(std::string_view date, const CredentialScope& scope, std::string_view canonical) {
-  return std::string(kAlgorithm) + "\n" + std::string(date) + "\n" + scope.str() + "\n" +
+  return std::string(kSigningAlgorithm) + "\n" + std::string(date) + "\n" + scope.str() + "\n" +
          hex(sha256(as_bytes(canonical)));
 }
 
@@ -38,7 +36,8 @@ std::string signature(BytesView secret, const CredentialScope& scope, std::strin
   std::copy(prefix.begin(), prefix.end(), first.span().begin());
   std::copy(secret.begin(), secret.end(), first.span().begin() + 4);
   auto key = hmac_sha256(first.view(), as_bytes(scope.date));
-  for (const std::string_view part : {std::string_view(scope.region), std::string_view(scope.service), kTerminator}) {
+  for (const std::string_view part :
+       {std::string_view(scope.region), std::string_view(scope.service), kScopeTerminator}) {
     auto next = hmac_sha256(key, as_bytes(part));
     key.swap(next);
     wipe(next);
@@ -230,7 +229,7 @@ std::vector<HttpHeader> sign(const HttpRequest& request, const AccessKey& key, s
   assert(canonical);
   const CredentialScope scope{added[0].value.substr(0, 8), std::string(region), std::string(service)};
   const auto to_sign = string_to_sign(added[0].value, scope, *canonical);
-  added.push_back({"Authorization", std::string(kAlgorithm) + " Credential=" + key.id + "/" + scope.str() +
+  added.push_back({"Authorization", std::string(kSigningAlgorithm) + " Credential=" + key.id + "/" + scope.str() +
                                         ", SignedHeaders=" + joined(names, ';') +
                                         ", Signature=" + signature(key.secret.view(), scope, to_sign)});
   return added;

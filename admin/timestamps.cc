@@ -5,10 +5,10 @@
 #include <cstdio>
 #include <ctime>
 
+#include "base/clock.h"
+
 namespace coffer {
 namespace {
-
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
 std::tm broken_down(std::int64_t seconds) {
   const std::time_t time = seconds;

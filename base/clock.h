@@ -4,6 +4,8 @@
 
 namespace coffer {
 
+inline constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+
 // The time, as a seam: tests turn it by hand. Thread-safe.
 class Clock {
  public:

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "base/bytes.h"
+
 namespace coffer {
 
 // A file descriptor that is closed when it goes.
@@ -20,12 +22,16 @@ class Descriptor {
 
   bool valid() const { return fd_ >= 0; }
   int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }  // somebody else closes it
   void close() {
-    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+    if (fd_ >= 0) ::close(release());
   }
 
  private:
   int fd_ = -1;
 };
+
+// All of it, in as many calls as that takes; errno says why not.
+bool write_whole(int fd, BytesView bytes);
 
 }  // namespace coffer

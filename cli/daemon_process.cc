@@ -52,10 +52,6 @@ Result<Pipe> make_pipe() {
   return Pipe{Descriptor(ends[0]), Descriptor(ends[1])};
 }
 
-bool write_whole(int fd, BytesView bytes) {
-  return ::write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());  // far below PIPE_BUF
-}
-
 // The secret as a pipe that holds what a key file or a passphrase file would, and the flag that says which.
 struct HandedSecret {
   Descriptor pipe;
@@ -67,7 +63,7 @@ Result<HandedSecret> hand_over(const UnlockSecret& secret) {
   const auto* key_file = std::get_if<KeyFile>(&secret);
   const auto* passphrase = std::get_if<Passphrase>(&secret);
   const BytesView bytes = key_file != nullptr ? key_file->key.view() : passphrase->text.view();
-  if (!write_whole(pipe.write_end.get(), bytes))
+  if (!write_whole(pipe.write_end.get(), bytes))  // far below PIPE_BUF: nobody has to read yet
     return Error{Code::kIo, "cannot hand the secret to cofferd: try again"};
   return HandedSecret{std::move(pipe.read_end), key_file != nullptr ? "--key-file" : "--passphrase-file"};
 }

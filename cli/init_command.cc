@@ -1,4 +1,3 @@
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -11,11 +10,6 @@
 
 namespace coffer {
 namespace {
-
-bool exists(const std::string& path) {
-  struct stat found;
-  return ::lstat(path.c_str(), &found) == 0;
-}
 
 // What init makes, taken back unless keep() is called: a store without its key would be a trap.
 class HalfMade {

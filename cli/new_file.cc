@@ -1,6 +1,7 @@
 #include "cli/new_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,16 +16,6 @@ Error cannot_write(const std::string& path) {
   return {Code::kIo, "cannot write " + path + ": " + std::strerror(errno) + ": see to the folder and try again"};
 }
 
-bool write_whole(int fd, BytesView bytes) {
-  while (!bytes.empty()) {
-    const auto written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
-  }
-  return ::fsync(fd) == 0;
-}
-
 bool sync_folder_of(const std::string& path) {
   const auto slash = path.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
@@ -34,10 +25,15 @@ bool sync_folder_of(const std::string& path) {
 
 }  // namespace
 
+bool exists(const std::string& path) {
+  struct stat found;
+  return ::lstat(path.c_str(), &found) == 0;
+}
+
 Status write_new_file(const std::string& path, BytesView bytes) {
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file.valid()) return cannot_write(path);
-  if (write_whole(file.get(), bytes) && sync_folder_of(path)) return {};
+  if (write_whole(file.get(), bytes) && ::fsync(file.get()) == 0 && sync_folder_of(path)) return {};
   const Error error = cannot_write(path);
   ::unlink(path.c_str());
   return error;

@@ -1,18 +1,11 @@
 #include "cli/new_secret.h"
 
-#include <sys/stat.h>
-
 #include "cli/new_file.h"
 #include "crypto/recovery_key.h"
 #include "store/unlock_source.h"
 
 namespace coffer {
 namespace {
-
-bool exists(const std::string& path) {
-  struct stat found;
-  return ::lstat(path.c_str(), &found) == 0;
-}
 
 Result<UnlockSecret> key_in(const std::string& path) {
   if (exists(path)) return read_key_file(path);

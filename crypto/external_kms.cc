@@ -23,7 +23,6 @@ using nlohmann::json;
 
 // The local KMS's blobs begin with 1.
 constexpr std::uint8_t kBlobVersion = 2;
-constexpr std::size_t kKeyBase64Size = 44;
 
 Error away(std::string what) { return {Code::kKmsAway, "the external KMS " + std::move(what)}; }
 

@@ -5,8 +5,6 @@
 namespace coffer {
 namespace {
 
-constexpr std::size_t kSaltSize = 32;
-
 std::string_view label_of(Purpose purpose) {
   switch (purpose) {
     case Purpose::kSseS3: return "coffer/1/sse-s3";

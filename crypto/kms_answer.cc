@@ -15,8 +15,6 @@
 namespace coffer {
 namespace {
 
-constexpr std::size_t kKeyBase64Size = 44;  // of 32 bytes, padded
-
 // A cursor over JSON text. Each taker answers whether what it takes was there.
 class Scanner {
  public:

@@ -11,6 +11,8 @@
 
 namespace coffer {
 
+inline constexpr std::size_t kKeyBase64Size = 44;  // of 32 bytes, padded
+
 // Pages for what a KMS answers and what is sent to it: locked where RLIMIT_MEMLOCK lets us, left out of core dumps,
 // wiped when they go.
 class LockedPages {

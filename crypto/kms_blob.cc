@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::uint8_t kBlobVersion = 1;
 constexpr std::size_t kMaterialIdSize = 32;
-constexpr std::size_t kSaltSize = 32;
 
 Bytes blob_aad(const KeyMetadata& key, std::string_view material_id, const EncryptionContext& context) {
   WireWriter writer;

@@ -20,7 +20,6 @@ namespace coffer {
 namespace {
 
 constexpr std::uint8_t kTokenVersion = 1;
-constexpr std::size_t kSaltSize = 32;
 constexpr std::size_t kTokenHeader = 1 + 16 + 1 + 8;
 constexpr std::size_t kMarkSize = 32;
 constexpr std::size_t kKwpOverhead = 8;  // RFC 5649: one block of 8 bytes before the key

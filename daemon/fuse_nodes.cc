@@ -1,5 +1,6 @@
 #include <sys/sysmacros.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "daemon/fuse_state.h"
 #include "daemon/posix_acl.h"
@@ -22,7 +23,6 @@ std::uint32_t type_bits(FileKind kind) {
 
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::uint32_t kRootMode = 0755;
 constexpr std::string_view kCapabilities = "security.capability";
 
@@ -34,15 +34,16 @@ double attribute_seconds(const Inode& inode) {
 }
 
 timespec to_timespec(std::int64_t ns) {
-  std::int64_t seconds = ns / kSecond;
-  if (ns % kSecond < 0) --seconds;  // before 1970 nanoseconds count up all the same
-  return {.tv_sec = seconds, .tv_nsec = ns - seconds * kSecond};
+  std::int64_t seconds = ns / kNsPerSecond;
+  if (ns % kNsPerSecond < 0) --seconds;  // before 1970 nanoseconds count up all the same
+  return {.tv_sec = seconds, .tv_nsec = ns - seconds * kNsPerSecond};
 }
 
 // The nearest time there is: 64 bits of nanoseconds reach from 1677 to 2262.
 std::int64_t to_ns(const timespec& time) {
   std::int64_t ns = 0;
-  if (!__builtin_mul_overflow(time.tv_sec, kSecond, &ns) && !__builtin_add_overflow(ns, time.tv_nsec, &ns)) return ns;
+  if (!__builtin_mul_overflow(time.tv_sec, kNsPerSecond, &ns) && !__builtin_add_overflow(ns, time.tv_nsec, &ns))
+    return ns;
   return time.tv_sec < 0 ? INT64_MIN : INT64_MAX;
 }
 

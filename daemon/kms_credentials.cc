@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "admin/http.h"
+#include "base/descriptor.h"
 #include "base/limits.h"
 
 namespace coffer {
@@ -46,20 +47,6 @@ Result<KmsAccess> checked(KmsAccess access) {
     return unusable("no access key for the external KMS");
   return access;
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  const int fd_;
-};
 
 }  // namespace
 

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "base/clock.h"
 #include "base/encoding.h"
 #include "iam/pattern.h"
 
@@ -312,7 +313,6 @@ const std::vector<std::string>* PolicyContext::find(std::string_view lower_case_
 }
 
 void add_caller(PolicyContext& context, const Principal& caller, std::int64_t now_ns) {
-  constexpr std::int64_t kNsPerSecond = 1'000'000'000;
   context.add("aws:PrincipalArn", caller.arn);
   context.add("aws:PrincipalAccount", caller.account.str());
   constexpr std::string_view kUser = ":user/";

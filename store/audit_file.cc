@@ -83,10 +83,6 @@ std::optional<AuditFrame> decode(BytesView content) {
   return frame;
 }
 
-bool all_zeros(BytesView bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
-}
-
 AuditChain chain_after(const AuditChain& chain, BytesView stored) {
   WireWriter out;
   out.raw(as_bytes("coffer/1/audit-chain")).raw(chain).raw(stored);

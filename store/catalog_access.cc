@@ -10,8 +10,6 @@ namespace {
 constexpr std::string_view kUsers = "user:", kBucketPolicies = "policy.bucket:", kKeyPolicies = "policy.key:",
                            kKeyGrants = "grants.key:";
 constexpr std::uint8_t kVersion = 1;
-// A user's row with ten policies, or a key's grants, in overflow pages, and the splits above.
-constexpr std::uint32_t kSavePages = 64;
 
 std::string named(std::string_view prefix, std::string_view rest) { return std::string(prefix).append(rest); }
 std::string user_name(const AccountId& account, std::string_view name) {

@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kHeadSize = 5 * kPageSize;
-constexpr std::size_t kSaltSize = 32;
 constexpr std::size_t kContentSize = kHeadSize - kSaltSize - kSealSize;
 constexpr std::size_t kSuperblocksSize = 2 * kPageSize, kLogHeadersSize = 2 * kPageSize;
 constexpr std::uint64_t kSyncEvery = 32 << 20;  // so that a commit's sync beside it never waits for the whole copy

@@ -4,10 +4,6 @@
 namespace coffer {
 namespace {
 
-// What saving a key can change, its policy and grants aside: its row, 226 materials of 250 bytes and 50 tags of 400
-// characters, the leaves they are in, and the splits above them. Claimed before the first write: a disk that fills up at
-// the commit would take the whole transaction with it.
-constexpr std::uint32_t kSavePages = 64;
 constexpr std::uint64_t kDeleted = 5;  // the state of a key that is there no more
 
 KeyState state_at(Query& row, int column) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -10,6 +11,11 @@
 #include "base/result.h"
 
 namespace coffer {
+
+// What was never written, or was punched, reads as zeros.
+inline bool all_zeros(BytesView bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
+}
 
 // One open file of the store's folder. Thread-safe as pread and pwrite are.
 class DiskFile {

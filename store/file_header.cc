@@ -10,15 +10,10 @@ namespace {
 
 constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kHalfSize = kChunkSize / 2;
-constexpr std::size_t kSaltSize = 32;
 constexpr std::size_t kHeadSize = kSaltSize + 2 + kSealSize;  // before the ciphertext
 constexpr std::size_t kContentMax = kHalfSize - kHeadSize;
 
 Error not_authentic() { return {Code::kDamaged, "the second copy in a data file's first slot does not authenticate"}; }
-
-bool all_zeros(BytesView bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
-}
 
 Bytes encode(const FileHeader& header) {
   const auto& inode = header.inode;

@@ -5,11 +5,6 @@
 #include "base/limits.h"
 
 namespace coffer {
-namespace {
-
-constexpr std::size_t kEvictionLook = 16;  // cells looked at per insertion, so that an insertion stays cheap
-
-}  // namespace
 
 Result<InodeCache::Handle> InodeCache::get(InodeNumber ino) {
   {

@@ -3,13 +3,9 @@
 #include <cassert>
 
 #include "base/limits.h"
+#include "store/inode_cache.h"
 
 namespace coffer {
-namespace {
-
-constexpr std::size_t kEvictionLook = 16;  // objects looked at per insertion, so that an insertion stays cheap
-
-}  // namespace
 
 std::shared_ptr<OpenObject> OpenObjects::find(InodeNumber ino) {
   std::lock_guard lock(mutex_);

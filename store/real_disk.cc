@@ -11,6 +11,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/descriptor.h"
 #include "store/disk.h"
 
 namespace coffer {
@@ -31,22 +32,6 @@ Error errno_error(std::string_view doing, std::string_view name) {
   message.append(" ").append(name).append(": ").append(std::strerror(number));
   return {code, std::move(message)};
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-  bool valid() const { return fd_ >= 0; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 // Neither the last part of the name nor any before it may be a symbolic link, and ".." leads nowhere.
 Descriptor open_beneath(int folder, const std::string& name, int flags, mode_t mode) {

@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "base/wire.h"
+#include "store/sealed_pages.h"
 
 namespace coffer {
 namespace {
@@ -12,7 +13,6 @@ constexpr std::size_t kHeaderSize = 4096;
 constexpr std::size_t kHeaderContentSize = kHeaderSize - kSealSize;
 constexpr std::uint64_t kFramesOffset = 2 * kHeaderSize;
 constexpr std::size_t kFrameHeadSize = 24;
-constexpr std::size_t kPageContentSize = kPageSize - kPageReserved;
 constexpr std::size_t kFrameContentSize = kFrameHeadSize + kPageContentSize;
 constexpr std::size_t kFrameSize = kSealSize + kTagSize + kFrameContentSize;
 constexpr std::size_t kFramesPerRead = 256;
@@ -101,7 +101,7 @@ std::optional<SealedLog::FoundFrame> SealedLog::open_frame(const Generation& fou
                                                            BytesView stored, MutableBytes page) const {
   const BytesView seal = stored.first(kSealSize);
   const BytesView previous = stored.subspan(kSealSize, kTagSize);
-  if (std::all_of(seal.begin(), seal.end(), [](std::uint8_t byte) { return byte == 0; })) return {};
+  if (all_zeros(seal)) return {};
   std::array<std::uint8_t, kFrameContentSize> content;
   const Bytes aad = frame_aad(found.block, number, previous);
   if (!found.cipher->open(aad, stored.last(kFrameContentSize), seal, content)) return {};

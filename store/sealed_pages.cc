@@ -9,7 +9,6 @@
 namespace coffer {
 namespace {
 
-constexpr std::size_t kContentSize = kPageSize - kPageReserved;
 static_assert(kPageReserved == Xaes::kXaesSealSize);
 
 std::uint64_t round_up(std::uint64_t size) { return (size + kDatabaseGrowth - 1) / kDatabaseGrowth * kDatabaseGrowth; }
@@ -46,17 +45,19 @@ Status SealedPages::read(std::uint32_t page, MutableBytes into) {
   const bool is_newest = size.ok() && *size == kPageSize && equal_constant_time(view.last(kTagSize), *newest);
   const bool authentic =
       is_newest &&
-      cipher_.open(aad(page), view.first(kContentSize), view.last(kPageReserved), into.first(kContentSize)).ok();
-  std::fill(authentic ? into.begin() + kContentSize : into.begin(), into.end(), std::uint8_t{0});
+      cipher_.open(aad(page), view.first(kPageContentSize), view.last(kPageReserved), into.first(kPageContentSize))
+          .ok();
+  std::fill(authentic ? into.begin() + kPageContentSize : into.begin(), into.end(), std::uint8_t{0});
   if (authentic) return {};
   if (!size) return std::move(size).error();
   return not_the_newest(page, view.first(*size));
 }
 
 Error SealedPages::not_the_newest(std::uint32_t page, BytesView stored) {
-  Bytes content(kContentSize);
-  const bool is_ours = stored.size() == kPageSize &&
-                       cipher_.open(aad(page), stored.first(kContentSize), stored.last(kPageReserved), content).ok();
+  Bytes content(kPageContentSize);
+  const bool is_ours =
+      stored.size() == kPageSize &&
+      cipher_.open(aad(page), stored.first(kPageContentSize), stored.last(kPageReserved), content).ok();
   wipe(content);
   return {Code::kDamaged,
           "coffer.db: page " + std::to_string(page) + (is_ours ? " is an old one put back" : " does not authenticate")};
@@ -65,7 +66,8 @@ Error SealedPages::not_the_newest(std::uint32_t page, BytesView stored) {
 Status SealedPages::write_one(std::uint32_t page, BytesView content) {
   std::array<std::uint8_t, kPageSize> stored;
   const MutableBytes view(stored);
-  COFFER_TRY(cipher_.seal(aad(page), content.first(kContentSize), view.first(kContentSize), view.last(kPageReserved)));
+  COFFER_TRY(
+      cipher_.seal(aad(page), content.first(kPageContentSize), view.first(kPageContentSize), view.last(kPageReserved)));
   PageTag tag;
   std::copy(view.end() - kTagSize, view.end(), tag.begin());
   COFFER_TRY(tags_->set(page, tag));

@@ -13,7 +13,6 @@ constexpr int kAttempts = 8;
 constexpr std::int64_t kRelatimeNs = std::int64_t{24} * 3600 * 1'000'000'000;
 constexpr std::size_t kCopyStep = 1 << 20;
 
-Error key_held() { return {Code::kKeyDisabled, "the object's KMS key is being taken out of service"}; }
 Error too_busy() { return {Code::kBusy, "the object changes faster than it can be prepared"}; }
 
 Status check_range(std::uint64_t offset, std::uint64_t size) {
@@ -22,6 +21,8 @@ Status check_range(std::uint64_t offset, std::uint64_t size) {
 }
 
 }  // namespace
+
+Error key_held() { return {Code::kKeyDisabled, "the object's KMS key is being taken out of service"}; }
 
 Result<std::shared_ptr<OpenObject>> Store::State::object(InodeNumber ino) {
   if (auto known = objects.find(ino)) return known;

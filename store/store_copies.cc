@@ -1,13 +1,9 @@
+#include "base/clock.h"
 #include "store/store_state.h"
 
 // The catalog's sealed copy: at the end of a mount, and in between after a checkpoint. It is the first thing to give up
 // on a full disk, and no failure of it is one of the store's.
 namespace coffer {
-namespace {
-
-constexpr std::int64_t kSecondNs = 1'000'000'000;
-
-}  // namespace
 
 // With Catalog::mutex().
 void Store::State::find_copy_locked() {
@@ -66,8 +62,9 @@ bool Store::copy_step() {
   if (s.is_poisoned) return false;
   if (!s.copy) {
     const auto age = s.clock.monotonic_ns() - s.copy_looked_ns;
-    if (age < kCatalogCopySeconds * kSecondNs) return false;
-    if (age >= kCatalogCopySecondsMax * kSecondNs && s.catalog.database().log_bytes() > 0 && !s.checkpoint()) return false;
+    if (age < kCatalogCopySeconds * kNsPerSecond) return false;
+    if (age >= kCatalogCopySecondsMax * kNsPerSecond && s.catalog.database().log_bytes() > 0 && !s.checkpoint())
+      return false;
     const auto still = s.catalog.database().still();
     if (!still || still->point <= s.copied_point) return false;
     if (auto begun = s.begin_copy(); !begun) s.end_copy(begun.error());

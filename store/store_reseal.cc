@@ -7,8 +7,6 @@ namespace {
 
 constexpr std::size_t kWalkPage = 256;
 
-Error key_held() { return {Code::kKeyDisabled, "the object's KMS key is being taken out of service"}; }
-
 }  // namespace
 
 Result<bool> Store::reseal_step() {

@@ -317,5 +317,6 @@ Status check_xattr(const XattrEdit& edit);
 std::uint64_t xattr_pages(const std::vector<XattrEdit>& edits);
 Error no_such_file();
 Error disk_full();
+Error key_held();
 
 }  // namespace coffer

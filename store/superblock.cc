@@ -8,7 +8,6 @@ namespace coffer {
 namespace {
 
 constexpr std::size_t kSlotSize = 4096;
-constexpr std::size_t kSaltSize = 32;
 constexpr std::size_t kContentSize = kSlotSize - kSaltSize - kSealSize;
 static_assert(8 + 32 + 8 + kTagSize + 4 + TagNode::kEncodedSize <= kContentSize);
 

@@ -11,25 +11,12 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/descriptor.h"
 #include "base/limits.h"
 #include "crypto/recovery_key.h"
 
 namespace coffer {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 // Reads until `into` is full or the input ends: a pipe gives what it has, not what was asked for.
 Result<std::size_t> read_whole(int fd, MutableBytes into) {
