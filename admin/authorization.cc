@@ -22,7 +22,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   return parts;
 }
 
-AuthFailure malformed(std::string what) {
+AuthFailure malformed_header(std::string what) {
   return {AuthFault::kMalformed,
           {400, "AuthorizationHeaderMalformed", "The authorization header is malformed; " + std::move(what), {}}};
 }
@@ -71,12 +71,12 @@ std::optional<AuthFailure> take_component(std::string_view part, Authorization& 
   const auto value = equals == std::string_view::npos ? std::string_view() : part.substr(equals + 1);
   const unsigned bit = name == "Credential" ? 1 : name == "SignedHeaders" ? 2 : name == "Signature" ? 4 : 0;
   if (bit == 0 || (seen & bit) != 0 || value.empty())
-    return malformed("the authorization component \"" + std::string(part) + "\" is malformed.");
+    return malformed_header("the authorization component \"" + std::string(part) + "\" is malformed.");
   seen |= bit;
   if (bit == 1 && !take_credential(value, into))
-    return malformed("the Credential is mal-formed; expecting " + std::string(kExpectedCredential) + ".");
+    return malformed_header("the Credential is mal-formed; expecting " + std::string(kExpectedCredential) + ".");
   if (bit == 2 && !take_signed_headers(value, into))
-    return malformed("SignedHeaders must name at most " + std::to_string(kHeadersMax) + " headers, each once.");
+    return malformed_header("SignedHeaders must name at most " + std::to_string(kHeadersMax) + " headers, each once.");
   if (bit == 4) into.signature = value;
   return std::nullopt;
 }
@@ -94,7 +94,7 @@ std::variant<Authorization, AuthFailure> parse_header(std::string_view header) {
   for (const auto part : split(header.substr(space + 1), ','))
     if (auto failure = take_component(trim(part), authorization, seen)) return *failure;
   if (seen != 7)
-    return malformed(
+    return malformed_header(
         "the authorization header requires three components: Credential, SignedHeaders, and "
         "Signature.");
   return authorization;
@@ -189,7 +189,7 @@ bool is_signing_parameter(std::string_view name) {
 
 AuthFailure bad_scope(AuthFault fault, Authorization::Place place, const std::string& what) {
   auto failure = place == Authorization::Place::kHeader
-                     ? malformed(what)
+                     ? malformed_header(what)
                      : bad_parameters("Error parsing the X-Amz-Credential parameter; " + what);
   failure.fault = fault;
   return failure;

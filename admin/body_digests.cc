@@ -52,7 +52,7 @@ S3Result<std::optional<GivenChecksum>> parse_checksum_header(const HttpRequest& 
 }
 
 // Bodies in signed chunks, with checksums behind them, are for objects (PBE-58).
-std::optional<S3Error> check_framing(const HttpRequest& request) {
+std::optional<S3Error> check_not_chunked(const HttpRequest& request) {
   const auto encoding = request.header("content-encoding").value_or("");
   const bool chunked = lower_case(encoding).find("aws-chunked") != std::string::npos;
   const bool streaming = request.header("x-amz-content-sha256").value_or("").starts_with("STREAMING-");
@@ -91,7 +91,7 @@ std::optional<S3Error> check_checksum_value(const GivenChecksum& given, std::str
 }  // namespace
 
 std::optional<S3Error> check_body_digests(const HttpRequest& request, EmptyBody empty) {
-  if (auto error = check_framing(request)) return error;
+  if (auto error = check_not_chunked(request)) return error;
   const auto md5_given = parse_md5(request);
   if (const auto* error = std::get_if<S3Error>(&md5_given)) return *error;
   if (empty == EmptyBody::kRefused && request.body.empty())

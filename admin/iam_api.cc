@@ -14,8 +14,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr JsonMembers::Sizes kUserNameSizes{1, kUserNameSizeMax}, kPolicyNameSizes{1, kPolicyNameSizeMax};
-constexpr JsonMembers::Sizes kKeyIdSizes{3, 128}, kDocumentSizes{1, kIdentityPolicySizeMax}, kAccountSizes{12, 12};
+constexpr JsonMembers::Sizes kUserNameSizes{1, kUserNameSizeMax}, kUserPolicyNameSizes{1, kPolicyNameSizeMax};
+constexpr JsonMembers::Sizes kAccessKeyIdSizes{3, 128}, kDocumentSizes{1, kIdentityPolicySizeMax},
+    kAccountSizes{12, 12};
 
 // IAM's names for what goes wrong; the rest is as S3 says it.
 JsonError to_iam(const Error& error) {
@@ -28,7 +29,7 @@ JsonError to_iam(const Error& error) {
   return {s3.status, std::move(s3.code), std::move(s3.message)};
 }
 
-JsonAnswer nothing_or(const Status& done) {
+JsonAnswer iam_nothing_or(const Status& done) {
   if (!done.ok()) return to_iam(done.error());
   return print_json(json::object());
 }
@@ -107,7 +108,7 @@ JsonAnswer IamApi::get_user(JsonMembers&, const Subject& subject) {
 }
 
 JsonAnswer IamApi::delete_user(JsonMembers&, const Subject& subject) {
-  return nothing_or(users_.delete_user(subject.account, subject.user));
+  return iam_nothing_or(users_.delete_user(subject.account, subject.user));
 }
 
 JsonAnswer IamApi::list_users(JsonMembers&, const Subject& subject) {
@@ -129,17 +130,17 @@ JsonAnswer IamApi::create_access_key(JsonMembers&, const Subject& subject) {
 }
 
 JsonAnswer IamApi::delete_access_key(JsonMembers& members, const Subject& subject) {
-  const auto id = members.required_text("AccessKeyId", kKeyIdSizes);
+  const auto id = members.required_text("AccessKeyId", kAccessKeyIdSizes);
   if (members.error()) return *members.error();
-  return nothing_or(users_.delete_access_key(subject.account, subject.user, id));
+  return iam_nothing_or(users_.delete_access_key(subject.account, subject.user, id));
 }
 
 JsonAnswer IamApi::update_access_key(JsonMembers& members, const Subject& subject) {
-  const auto id = members.required_text("AccessKeyId", kKeyIdSizes);
+  const auto id = members.required_text("AccessKeyId", kAccessKeyIdSizes);
   members.require("Status");
   const auto status = members.one_of("Status", {"Active", "Inactive"});
   if (members.error()) return *members.error();
-  return nothing_or(users_.switch_access_key(subject.account, subject.user, id, status == "Active"));
+  return iam_nothing_or(users_.switch_access_key(subject.account, subject.user, id, status == "Active"));
 }
 
 JsonAnswer IamApi::list_access_keys(JsonMembers&, const Subject& subject) {
@@ -155,16 +156,16 @@ JsonAnswer IamApi::list_access_keys(JsonMembers&, const Subject& subject) {
 }
 
 JsonAnswer IamApi::put_user_policy(JsonMembers& members, const Subject& subject) {
-  const auto name = members.required_text("PolicyName", kPolicyNameSizes);
+  const auto name = members.required_text("PolicyName", kUserPolicyNameSizes);
   const auto text = members.required_text("PolicyDocument", kDocumentSizes);
   if (members.error()) return *members.error();
   const auto policy = parse_policy(text, PolicyKind::kIdentity);
   if (!policy.ok()) return JsonError{400, "MalformedPolicyDocument", policy.error().message};
-  return nothing_or(users_.put_user_policy(subject.account, subject.user, name, text));
+  return iam_nothing_or(users_.put_user_policy(subject.account, subject.user, name, text));
 }
 
 JsonAnswer IamApi::get_user_policy(JsonMembers& members, const Subject& subject) {
-  const auto name = members.required_text("PolicyName", kPolicyNameSizes);
+  const auto name = members.required_text("PolicyName", kUserPolicyNameSizes);
   if (members.error()) return *members.error();
   const auto user = users_.find_user(subject.account, subject.user);
   if (!user.ok()) return to_iam(user.error());
@@ -183,9 +184,9 @@ JsonAnswer IamApi::list_user_policies(JsonMembers&, const Subject& subject) {
 }
 
 JsonAnswer IamApi::delete_user_policy(JsonMembers& members, const Subject& subject) {
-  const auto name = members.required_text("PolicyName", kPolicyNameSizes);
+  const auto name = members.required_text("PolicyName", kUserPolicyNameSizes);
   if (members.error()) return *members.error();
-  return nothing_or(users_.delete_user_policy(subject.account, subject.user, name));
+  return iam_nothing_or(users_.delete_user_policy(subject.account, subject.user, name));
 }
 
 }  // namespace coffer

@@ -10,16 +10,18 @@ namespace {
 
 using nlohmann::json;
 
-constexpr JsonMembers::Sizes kPolicySizes{1, kKeyPolicySizeMax}, kPolicyNameSizes{1, 128};
+constexpr JsonMembers::Sizes kPolicySizes{1, kKeyPolicySizeMax}, kKeyPolicyNameSizes{1, 128};
 constexpr JsonMembers::Sizes kPrincipalSizes{1, 256}, kGrantIdSizes{1, 128}, kGrantTokenSizes{1, 8192};
 constexpr JsonMembers::Sizes kGrantNameSizes{1, kGrantNameSizeMax}, kOperationSizes{1, 64};
 constexpr const char* kDefault = "default";
 
-JsonError malformed(const std::string& message) { return {400, "MalformedPolicyDocumentException", message}; }
+JsonError malformed_key_policy(const std::string& message) {
+  return {400, "MalformedPolicyDocumentException", message};
+}
 
 // KMS-45: a key has one policy.
 void take_policy_name(JsonMembers& members) {
-  const auto name = members.text("PolicyName", kPolicyNameSizes);
+  const auto name = members.text("PolicyName", kKeyPolicyNameSizes);
   if (name && *name != kDefault) members.refuse({400, "NotFoundException", "No such policy exists"});
 }
 
@@ -87,7 +89,7 @@ JsonAnswer KmsApi::put_key_policy(Request request, const KmsCall& caller) {
   if (members.error()) return *members.error();
   using LockOut = KeyAccessControl::LockOut;
   const auto put = kms_.access.put_key_policy(key_id, text, bypass ? LockOut::kAllow : LockOut::kRefuse, caller);
-  if (!put.ok() && put.code() == Code::kInvalidArgument) return malformed(put.error().message);
+  if (!put.ok() && put.code() == Code::kInvalidArgument) return malformed_key_policy(put.error().message);
   return nothing_or(put);
 }
 

@@ -154,7 +154,7 @@ void append_element(std::string& out, std::string_view name, std::string_view te
 }
 
 // Whoever sent much is not sent much back.
-std::string_view shown(std::string_view text) { return text.substr(0, kErrorTextMax); }
+std::string_view cut_text(std::string_view text) { return text.substr(0, kErrorTextMax); }
 
 // S3 names owners by 64 hex digits; here they follow from the account.
 std::string canonical_user_id(const AccountId& account) {
@@ -287,8 +287,8 @@ std::string error_document(const S3Error& error, std::string_view request_id, st
   std::string out(kDeclaration);
   out += "<Error>";
   append_element(out, "Code", error.code);
-  append_element(out, "Message", shown(error.message));
-  for (const auto& [name, text] : error.extras) append_element(out, name, shown(text));
+  append_element(out, "Message", cut_text(error.message));
+  for (const auto& [name, text] : error.extras) append_element(out, name, cut_text(text));
   append_element(out, "RequestId", request_id);
   append_element(out, "HostId", host_id);
   return out + "</Error>";

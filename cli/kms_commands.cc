@@ -59,7 +59,7 @@ void print_counts(const Json& counts, Console& console) {
   }
 }
 
-void print_check(const Json& check, Console& console) {
+void print_bucket_check(const Json& check, Console& console) {
   const auto arn = text_at(check, "kms_key_arn");
   console.out << text_at(check, "bucket") << ": " << text_at(check, "sse") << (arn.empty() ? "" : " under ") << arn
               << (truth_at(check, "usable") ? " serves" : " does not serve") << '\n';
@@ -176,7 +176,7 @@ void print_plain(const KmsOptions& options, const Json& answer, Console& console
                   << iso8601(seconds_at(answer, "DeletionDate"))
                   << ", and every object under it with it; `coffer kms cancel-key-deletion` keeps it\n";
       return;
-    case Verb::kCheckBucket: return print_check(answer, console);
+    case Verb::kCheckBucket: return print_bucket_check(answer, console);
     case Verb::kGetKeyRotationStatus: return print_rotation(answer, console);
     case Verb::kListKeyRotations: return print_rotations(member_at(answer, "Rotations"), console);
     case Verb::kListResourceTags: return print_list(member_at(answer, "Tags"), "TagKey", "TagValue", console);

@@ -35,20 +35,20 @@ Result<UnlockSlots> read_slots(const std::string& store) {
 }
 
 // The slots there are, opened with a secret that is good.
-struct Known {
+struct OpenedSlots {
   UnlockSecret secret;
   UnlockSlots slots;
   UnlockSlots::Opened opened;
 };
 
-Result<Known> open_slots(const std::string& store, const UnlockFlags& unlock, const AeadSuite& suite) {
+Result<OpenedSlots> open_slots(const std::string& store, const UnlockFlags& unlock, const AeadSuite& suite) {
   COFFER_ASSIGN(UnlockSecret secret, find_unlock(store, unlock));
   COFFER_ASSIGN(UnlockSlots slots, read_slots(store));
   COFFER_ASSIGN(UnlockSlots::Opened opened, slots.open(suite, secret));
-  return Known{std::move(secret), std::move(slots), std::move(opened)};
+  return OpenedSlots{std::move(secret), std::move(slots), std::move(opened)};
 }
 
-Status change_offline(const std::string& store, const Known& known, const UnlockSlots& next) {
+Status change_offline(const std::string& store, const OpenedSlots& known, const UnlockSlots& next) {
   const SystemClock clock;
   COFFER_ASSIGN(const auto opened, OpenedStore::open(store, known.secret, clock, {}));
   Disk& disk = opened->folder->disk();
@@ -57,7 +57,7 @@ Status change_offline(const std::string& store, const Known& known, const Unlock
 }
 
 // The daemon has the store's lock. It is sent the next file, which is no secret, and what shows that we have the root key.
-Status change_mounted(const std::string& store, const Known& known, const UnlockSlots& next) {
+Status change_mounted(const std::string& store, const OpenedSlots& known, const UnlockSlots& next) {
   const MountPoint mount{.device = "", .dir = "", .type = "", .source = store, .user = std::nullopt};
   COFFER_ASSIGN(ApiClient client, connect(mount, EndpointChoice()));
   const Bytes proof = known.slots.change_proof(known.opened.keys, next);
@@ -66,7 +66,7 @@ Status change_mounted(const std::string& store, const Known& known, const Unlock
   return {};
 }
 
-Status change_slots(const std::string& store, const Known& known, const UnlockSlots& next) {
+Status change_slots(const std::string& store, const OpenedSlots& known, const UnlockSlots& next) {
   Status changed = change_offline(store, known, next);
   if (changed.ok() || changed.code() != Code::kInUse) return changed;
   return change_mounted(store, known, next);
@@ -88,7 +88,7 @@ Result<int> run_command(const UnlockListOptions& options, Console& console) {
 
 Result<int> run_command(const UnlockAddOptions& options, Console& console) {
   COFFER_ASSIGN(const AeadSuite suite, AeadSuite::detect());
-  COFFER_ASSIGN(const Known known, open_slots(options.store, options.unlock, suite));
+  COFFER_ASSIGN(const OpenedSlots known, open_slots(options.store, options.unlock, suite));
   COFFER_ASSIGN(const auto secrets, new_secrets(options.store, options.secrets));
   const NewSecret& added = secrets.front();
   COFFER_ASSIGN(const UnlockSlots next, known.slots.with(suite, known.opened.keys, added.secret, added.kind));
@@ -100,7 +100,7 @@ Result<int> run_command(const UnlockAddOptions& options, Console& console) {
 
 Result<int> run_command(const UnlockRemoveOptions& options, Console& console) {
   COFFER_ASSIGN(const AeadSuite suite, AeadSuite::detect());
-  COFFER_ASSIGN(const Known known, open_slots(options.store, options.unlock, suite));
+  COFFER_ASSIGN(const OpenedSlots known, open_slots(options.store, options.unlock, suite));
   COFFER_ASSIGN(const UnlockSlots next, known.slots.without(options.slot));
   COFFER_TRY(change_slots(options.store, known, next));
   if (options.slot == known.opened.slot) {

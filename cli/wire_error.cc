@@ -16,35 +16,37 @@ constexpr std::string_view kCheckCredentials =
 
 // Refusals whose name tells their kind and the next step. KMS's names come with "KMS." before them when S3 passes them
 // on.
-struct Known {
+struct KnownRefusal {
   std::string_view name;
   Code code;
   std::string_view next;
 };
-constexpr std::array kKnown = {
-    Known{"NoSuchBucket", Code::kNoSuchBucket, kShowBuckets},
-    Known{"NoSuchKey", Code::kNotFound, "check the object's name"},
-    Known{"NotFoundException", Code::kNotFound, kShowKeys},
-    Known{"AccessDenied", Code::kAccessDenied, kCheckCredentials},
-    Known{"AccessDeniedException", Code::kKeyDenied, kCheckCredentials},
-    Known{"SignatureDoesNotMatch", Code::kAccessDenied, kCheckCredentials},
-    Known{"InvalidAccessKeyId", Code::kAccessDenied, kCheckCredentials},
-    Known{"IncompleteSignatureException", Code::kAccessDenied, kCheckCredentials},
-    Known{"InvalidSignatureException", Code::kAccessDenied, kCheckCredentials},
-    Known{"MissingAuthenticationTokenException", Code::kAccessDenied, kCheckCredentials},
-    Known{"UnrecognizedClientException", Code::kAccessDenied, kCheckCredentials},
-    Known{"RequestTimeTooSkewed", Code::kAccessDenied, "check this machine's clock"},
-    Known{"DisabledException", Code::kKeyDisabled, "`coffer kms enable-key KEY` lets it serve again"},
-    Known{"KMSInvalidStateException", Code::kKeyState, "`coffer kms describe-key KEY` shows its state"},
-    Known{"BucketNotEmpty", Code::kNotEmpty, "remove what is in it first"},
-    Known{"BucketAlreadyOwnedByYou", Code::kExists, "use it as it is, or choose another name"},
-    Known{"BucketAlreadyExists", Code::kExists, "choose another name"},
-    Known{"AlreadyExistsException", Code::kExists, "choose another name"},
-    Known{"InvalidBucketName", Code::kInvalidBucketName, "use 3 to 63 lower-case letters, digits, dots and hyphens"},
-    Known{"InvalidAliasNameException", Code::kInvalidAliasName, "use alias/ and letters, digits, / _ -"},
-    Known{"MalformedXML", Code::kNotPermitted, "compare it with what `coffer encryption get` prints, or use --sse"},
-    Known{"LimitExceededException", Code::kLimit, "use the keys there are"},
-    Known{"LimitExceeded", Code::kLimit, "use what there is"},
+constexpr std::array kKnownRefusals = {
+    KnownRefusal{"NoSuchBucket", Code::kNoSuchBucket, kShowBuckets},
+    KnownRefusal{"NoSuchKey", Code::kNotFound, "check the object's name"},
+    KnownRefusal{"NotFoundException", Code::kNotFound, kShowKeys},
+    KnownRefusal{"AccessDenied", Code::kAccessDenied, kCheckCredentials},
+    KnownRefusal{"AccessDeniedException", Code::kKeyDenied, kCheckCredentials},
+    KnownRefusal{"SignatureDoesNotMatch", Code::kAccessDenied, kCheckCredentials},
+    KnownRefusal{"InvalidAccessKeyId", Code::kAccessDenied, kCheckCredentials},
+    KnownRefusal{"IncompleteSignatureException", Code::kAccessDenied, kCheckCredentials},
+    KnownRefusal{"InvalidSignatureException", Code::kAccessDenied, kCheckCredentials},
+    KnownRefusal{"MissingAuthenticationTokenException", Code::kAccessDenied, kCheckCredentials},
+    KnownRefusal{"UnrecognizedClientException", Code::kAccessDenied, kCheckCredentials},
+    KnownRefusal{"RequestTimeTooSkewed", Code::kAccessDenied, "check this machine's clock"},
+    KnownRefusal{"DisabledException", Code::kKeyDisabled, "`coffer kms enable-key KEY` lets it serve again"},
+    KnownRefusal{"KMSInvalidStateException", Code::kKeyState, "`coffer kms describe-key KEY` shows its state"},
+    KnownRefusal{"BucketNotEmpty", Code::kNotEmpty, "remove what is in it first"},
+    KnownRefusal{"BucketAlreadyOwnedByYou", Code::kExists, "use it as it is, or choose another name"},
+    KnownRefusal{"BucketAlreadyExists", Code::kExists, "choose another name"},
+    KnownRefusal{"AlreadyExistsException", Code::kExists, "choose another name"},
+    KnownRefusal{"InvalidBucketName", Code::kInvalidBucketName,
+                 "use 3 to 63 lower-case letters, digits, dots and hyphens"},
+    KnownRefusal{"InvalidAliasNameException", Code::kInvalidAliasName, "use alias/ and letters, digits, / _ -"},
+    KnownRefusal{"MalformedXML", Code::kNotPermitted,
+                 "compare it with what `coffer encryption get` prints, or use --sse"},
+    KnownRefusal{"LimitExceededException", Code::kLimit, "use the keys there are"},
+    KnownRefusal{"LimitExceeded", Code::kLimit, "use what there is"},
 };
 
 std::string_view without_prefix(std::string_view name) {
@@ -59,7 +61,7 @@ Code code_of_status(int status) {
   return status >= 500 ? Code::kIo : Code::kNotPermitted;
 }
 
-std::string one_line(std::string text) {
+std::string without_controls(std::string text) {
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < 0x20) c = ' ';
   }
@@ -69,7 +71,7 @@ std::string one_line(std::string text) {
 Error refusal(int status, std::string_view name, std::string_view message) {
   Code code = code_of_status(status);
   std::string_view next = status >= 500 ? "the daemon's log says more" : "see `coffer --help`";
-  for (const auto& known : kKnown) {
+  for (const auto& known : kKnownRefusals) {
     if (known.name != without_prefix(name)) continue;
     code = known.code;
     next = known.next;
@@ -86,7 +88,7 @@ Error refusal(int status, std::string_view name, std::string_view message) {
   std::string text(name);
   if (!message.empty()) text += ": " + std::string(message);
   while (text.ends_with('.')) text.pop_back();
-  return {code, one_line(text) + ": " + std::string(next)};
+  return {code, without_controls(text) + ": " + std::string(next)};
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "crypto/gcm.h"
 
 #ifdef COFFER_IPSEC_MB
+// Without its old names, macros as short as SHA1, which is a function of OpenSSL's.
+#define NO_COMPAT_IMB_API_053
 #include <intel-ipsec-mb.h>
 
 #include "crypto/locked_memory.h"

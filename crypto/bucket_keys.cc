@@ -15,7 +15,7 @@
 namespace coffer {
 namespace {
 
-constexpr std::uint8_t kBlobVersion = 1;
+constexpr std::uint8_t kBucketKeyBlobVersion = 1;
 
 // A bucket-level key, shared by those who use it while the cache may already have dropped it.
 using BucketKey = std::shared_ptr<const DataKey>;
@@ -146,17 +146,17 @@ Bytes wrap_aad(const EncryptionContext& context) {
   return std::move(writer).take();
 }
 
-struct Blob {
+struct BucketKeyBlob {
   BytesView bucket_blob, wrapped;
 };
 
-std::optional<Blob> parse_blob(BytesView bytes) {
+std::optional<BucketKeyBlob> parse_bucket_key_blob(BytesView bytes) {
   WireReader reader(bytes);
   const std::uint8_t version = reader.u8();
-  Blob blob;
+  BucketKeyBlob blob;
   blob.bucket_blob = reader.blob16();
   blob.wrapped = reader.raw(kWrapSize);
-  if (!reader.done() || version != kBlobVersion || blob.bucket_blob.empty()) return std::nullopt;
+  if (!reader.done() || version != kBucketKeyBlobVersion || blob.bucket_blob.empty()) return std::nullopt;
   return blob;
 }
 
@@ -179,7 +179,7 @@ struct BucketKeys::State {
   Result<Bytes> wrap(const DataKey& bucket_key, const EncryptionContext& context, const Key& object_key) const {
     COFFER_ASSIGN(const Bytes wrapped, wrap_key(suite, bucket_key.plaintext, wrap_aad(context), object_key));
     WireWriter blob;
-    blob.u8(kBlobVersion).blob16(bucket_key.blob).raw(wrapped);
+    blob.u8(kBucketKeyBlobVersion).blob16(bucket_key.blob).raw(wrapped);
     return std::move(blob).take();
   }
 
@@ -213,7 +213,7 @@ Result<WrappedDataKey> BucketKeys::encrypt(std::string_view key, const Key& data
 
 Result<Key> BucketKeys::decrypt(BytesView blob, const EncryptionContext& context, const Principal& principal) {
   COFFER_TRY(check_context(context));
-  const auto parsed = parse_blob(blob);
+  const auto parsed = parse_bucket_key_blob(blob);
   if (!parsed) return Error{Code::kInvalidCiphertext, ""};
   // What a Decrypt answers names no key, so a cached one is checked by usable() of whoever opens the object.
   const auto accept = [](const DataKey&) -> Result<bool> { return true; };
@@ -234,12 +234,12 @@ Status BucketKeys::usable(std::string_view key_arn, const EncryptionContext& con
 }
 
 std::string BucketKeys::key_arn_of(BytesView blob) const {
-  const auto parsed = parse_blob(blob);
+  const auto parsed = parse_bucket_key_blob(blob);
   return parsed ? state_->behind.key_arn_of(parsed->bucket_blob) : "";
 }
 
 bool BucketKeys::is_current(BytesView blob, std::string_view key, const Principal& principal) const {
-  const auto parsed = parse_blob(blob);
+  const auto parsed = parse_bucket_key_blob(blob);
   return parsed && state_->behind.is_current(parsed->bucket_blob, key, principal);
 }
 

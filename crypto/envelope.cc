@@ -63,7 +63,7 @@ bool makes_sense(const Envelope& envelope) {
          named == (envelope.algorithm != SseAlgorithm::kAes256) && layers_fit(envelope);
 }
 
-Error damaged() { return {Code::kDamaged, "an envelope is not one that Coffer writes"}; }
+Error damaged_envelope() { return {Code::kDamaged, "an envelope is not one that Coffer writes"}; }
 
 }  // namespace
 
@@ -97,18 +97,19 @@ Result<Envelope> Envelope::decode(BytesView bytes) {
   envelope.context_arn = reader.text16();
   envelope.kms_key_arn = reader.text16();
   const std::uint8_t layers = reader.u8();
-  if (!reader.ok() || version != kFormatVersion || layers > 2) return damaged();
+  if (!reader.ok() || version != kFormatVersion || layers > 2) return damaged_envelope();
   std::copy(store.begin(), store.end(), envelope.store.begin());
   for (std::uint8_t i = 0; i < layers; ++i) {
     EnvelopeLayer layer;
     layer.source = static_cast<KeySource>(reader.u8());
     layer.wrapped_key = to_bytes(reader.blob16());
     const BytesView commitment = reader.raw(layer.commitment.size());
-    if (!reader.ok()) return damaged();
+    if (!reader.ok()) return damaged_envelope();
     std::copy(commitment.begin(), commitment.end(), layer.commitment.begin());
     envelope.layers.push_back(std::move(layer));
   }
-  if (!reader.done() || !parse_algorithm(algorithm, envelope.algorithm) || !makes_sense(envelope)) return damaged();
+  if (!reader.done() || !parse_algorithm(algorithm, envelope.algorithm) || !makes_sense(envelope))
+    return damaged_envelope();
   return envelope;
 }
 

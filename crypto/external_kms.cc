@@ -22,30 +22,30 @@ namespace {
 using nlohmann::json;
 
 // The local KMS's blobs begin with 1.
-constexpr std::uint8_t kBlobVersion = 2;
+constexpr std::uint8_t kExternalBlobVersion = 2;
 
 Error away(std::string what) { return {Code::kKmsAway, "the external KMS " + std::move(what)}; }
 
 // --- blobs: whose key, and what the KMS calls CiphertextBlob ---
 
-struct Blob {
+struct ExternalBlob {
   std::string key_arn;
   BytesView theirs;
 };
 
-std::optional<Blob> parse_blob(BytesView bytes) {
+std::optional<ExternalBlob> parse_external_blob(BytesView bytes) {
   WireReader reader(bytes);
   const std::uint8_t version = reader.u8();
-  Blob blob;
+  ExternalBlob blob;
   blob.key_arn = reader.text16();
   blob.theirs = reader.raw(reader.left());
-  if (!reader.ok() || version != kBlobVersion || blob.theirs.empty()) return std::nullopt;
+  if (!reader.ok() || version != kExternalBlobVersion || blob.theirs.empty()) return std::nullopt;
   return blob;
 }
 
-Bytes encode_blob(std::string_view key_arn, BytesView theirs) {
+Bytes encode_external_blob(std::string_view key_arn, BytesView theirs) {
   WireWriter writer;
-  writer.u8(kBlobVersion).text16(key_arn).raw(theirs);
+  writer.u8(kExternalBlobVersion).text16(key_arn).raw(theirs);
   return std::move(writer).take();
 }
 
@@ -290,12 +290,12 @@ struct ExternalKms::State {
       return away("answered for another key than it was asked for");
     if (!theirs) return away("answered without a CiphertextBlob");
     key_arn = said;
-    blob = encode_blob(key_arn, *theirs);
+    blob = encode_external_blob(key_arn, *theirs);
     if (blob.size() > kKmsBlobMax) return away("answered with a CiphertextBlob that is too long");
     return {};
   }
 
-  Result<Key> open(const Blob& blob, const EncryptionContext& context) {
+  Result<Key> open(const ExternalBlob& blob, const EncryptionContext& context) {
     COFFER_ASSIGN(const std::string region, region_of(blob.key_arn));
     const std::string body = print({{"KeyId", blob.key_arn},
                                     {"CiphertextBlob", base64(blob.theirs)},
@@ -316,7 +316,7 @@ ExternalKms::ExternalKms(KmsTransport& transport, const Clock& clock, Log log, P
 
 ExternalKms::~ExternalKms() = default;
 
-bool ExternalKms::made(BytesView blob) { return !blob.empty() && blob[0] == kBlobVersion; }
+bool ExternalKms::made(BytesView blob) { return !blob.empty() && blob[0] == kExternalBlobVersion; }
 
 Result<DataKey> ExternalKms::generate_data_key(std::string_view key, const EncryptionContext& context,
                                                const Principal&) {
@@ -363,7 +363,7 @@ Result<WrappedDataKey> ExternalKms::encrypt(std::string_view key, const Key& dat
 
 Result<Key> ExternalKms::decrypt(BytesView bytes, const EncryptionContext& context, const Principal&) {
   COFFER_TRY(check_context(context));
-  const auto blob = parse_blob(bytes);
+  const auto blob = parse_external_blob(bytes);
   if (!blob) return Error{Code::kInvalidCiphertext, ""};
   auto key = state_->open(*blob, context);
   if (key.ok()) state_->serves(blob->key_arn, bytes, context);
@@ -374,12 +374,12 @@ Result<Key> ExternalKms::decrypt(BytesView bytes, const EncryptionContext& conte
 Status ExternalKms::usable(std::string_view, const EncryptionContext&, const Principal&) const { return {}; }
 
 std::string ExternalKms::key_arn_of(BytesView bytes) const {
-  const auto blob = parse_blob(bytes);
+  const auto blob = parse_external_blob(bytes);
   return blob ? blob->key_arn : "";
 }
 
 bool ExternalKms::is_current(BytesView bytes, std::string_view key, const Principal&) const {
-  const auto blob = parse_blob(bytes);
+  const auto blob = parse_external_blob(bytes);
   if (!blob) return false;
   if (blob->key_arn == key) return true;
   const std::lock_guard lock(state_->mutex);
@@ -396,7 +396,7 @@ void ExternalKms::check_keys() {
       if (!key.ending && key.asked_ns <= due_ns) due.emplace_back(arn, key);
   }
   for (const auto& [arn, key] : due) {
-    const auto blob = parse_blob(key.blob);
+    const auto blob = parse_external_blob(key.blob);
     assert(blob);
     const auto opened = state_->open(*blob, key.context);
     const std::lock_guard lock(state_->mutex);

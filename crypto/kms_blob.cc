@@ -12,7 +12,7 @@
 namespace coffer {
 namespace {
 
-constexpr std::uint8_t kBlobVersion = 1;
+constexpr std::uint8_t kKmsBlobVersion = 1;
 constexpr std::size_t kMaterialIdSize = 32;
 
 Bytes blob_aad(const KeyMetadata& key, std::string_view material_id, const EncryptionContext& context) {
@@ -42,7 +42,7 @@ Result<KmsBlob> parse_kms_blob(BytesView bytes) {
   blob.salt = reader.raw(kSaltSize);
   blob.seal = reader.raw(kSealSize);
   blob.sealed = reader.raw(reader.left());
-  if (!reader.ok() || version != kBlobVersion || blob.sealed.empty() || blob.sealed.size() > kKmsEncryptMax)
+  if (!reader.ok() || version != kKmsBlobVersion || blob.sealed.empty() || blob.sealed.size() > kKmsEncryptMax)
     return Error{Code::kInvalidCiphertext, ""};
   std::copy(key.begin(), key.end(), blob.key.begin());
   return blob;
@@ -60,7 +60,7 @@ Result<Bytes> seal_kms_blob(const AeadSuite& suite, const Key& material, const K
   fill_random(salt);
   COFFER_TRY(blob_cipher(suite, material, salt)->seal(blob_aad(key, material_id, context), plaintext, sealed, seal));
   WireWriter writer;
-  writer.u8(kBlobVersion).raw(*key_id).raw(*raw_material_id).raw(salt).raw(seal).raw(sealed);
+  writer.u8(kKmsBlobVersion).raw(*key_id).raw(*raw_material_id).raw(salt).raw(seal).raw(sealed);
   return std::move(writer).take();
 }
 

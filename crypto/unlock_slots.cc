@@ -65,7 +65,7 @@ bool opens_kind(const UnlockSecret& secret, SlotKind kind) {
   return std::holds_alternative<Passphrase>(secret) == (kind == SlotKind::kPassphrase);
 }
 
-Error damaged() { return {Code::kDamaged, "keyslots.json is not one that Coffer writes"}; }
+Error damaged_slots() { return {Code::kDamaged, "keyslots.json is not one that Coffer writes"}; }
 
 Json slot_json(const UnlockSlot& slot) {
   Json json = {{"id", slot.id}, {"kind", slot_kind_name(slot.kind)}};
@@ -164,24 +164,24 @@ Bytes UnlockSlots::change_proof(const KeySchedule& keys, const UnlockSlots& next
 }
 
 Result<UnlockSlots> UnlockSlots::parse(std::string_view json) try {
-  if (json.size() > kUnlockSlotsJsonMax) return damaged();
+  if (json.size() > kUnlockSlotsJsonMax) return damaged_slots();
   const Json document = Json::parse(json);
   const auto store = unhex(document.at("store").get<std::string>());
   const Json& array = document.at("slots");
-  if (document.at("version").get<int>() != 1 || !store || store->size() != StoreId{}.size()) return damaged();
-  if (!array.is_array() || array.empty() || array.size() > kUnlockSlotsMax) return damaged();
+  if (document.at("version").get<int>() != 1 || !store || store->size() != StoreId{}.size()) return damaged_slots();
+  if (!array.is_array() || array.empty() || array.size() > kUnlockSlotsMax) return damaged_slots();
   UnlockSlots slots;
   std::copy(store->begin(), store->end(), slots.store_.begin());
   for (const Json& json_slot : array) {
     auto slot = parse_slot(json_slot);
-    if (!slot) return damaged();
+    if (!slot) return damaged_slots();
     slots.slots_.push_back(*std::move(slot));
   }
   // One text for one set of slots: no unknown members, no second spelling of a number or a digit.
-  if (Json::parse(slots.to_json()) != document) return damaged();
+  if (Json::parse(slots.to_json()) != document) return damaged_slots();
   return slots;
 } catch (const nlohmann::json::exception&) {
-  return damaged();
+  return damaged_slots();
 }
 
 std::string UnlockSlots::to_json() const {

@@ -46,7 +46,7 @@ std::string bound_path(int fd) {
 bool somebody_listens(const sockaddr_un& address) {
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const bool answered = fd >= 0 && connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
-  if (fd >= 0) close(fd);
+  if (fd >= 0) ::close(fd);
   return answered;
 }
 
@@ -54,7 +54,7 @@ Status remove_stale(const std::string& path, const sockaddr_un& address) {
   struct stat attributes;
   if (lstat(path.c_str(), &attributes) != 0) return {};
   if (S_ISLNK(attributes.st_mode)) {
-    if (unlink(path.c_str()) != 0) return failed("cannot replace " + path);
+    if (::unlink(path.c_str()) != 0) return failed("cannot replace " + path);
     return {};
   }
   if (!S_ISSOCK(attributes.st_mode)) {
@@ -62,7 +62,7 @@ Status remove_stale(const std::string& path, const sockaddr_un& address) {
   }
   if (somebody_listens(address))
     return Error{Code::kInUse, path + " serves somebody else: name another with --admin-socket"};
-  if (unlink(path.c_str()) != 0) return failed("cannot replace " + path);
+  if (::unlink(path.c_str()) != 0) return failed("cannot replace " + path);
   return {};
 }
 
@@ -75,7 +75,7 @@ Result<int> bind_and_listen(const std::string& path) {
   if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
       chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0 || ::listen(fd, kListenBacklog) != 0) {
     Error error = failed("cannot listen on " + path);
-    close(fd);
+    ::close(fd);
     return error;
   }
   return fd;
@@ -101,16 +101,16 @@ Result<std::unique_ptr<AdminSocket>> AdminSocket::listen(const Place& place) {
   }
   const std::string usual = default_path(place.store);
   if (out->path_ == usual || out->path_.empty()) return out;
-  if (unlink(usual.c_str()) != 0 && errno != ENOENT) return failed("cannot replace " + usual);
-  if (symlink(out->path_.c_str(), usual.c_str()) != 0) return failed("cannot make " + usual);
+  if (::unlink(usual.c_str()) != 0 && errno != ENOENT) return failed("cannot replace " + usual);
+  if (::symlink(out->path_.c_str(), usual.c_str()) != 0) return failed("cannot make " + usual);
   out->link_ = usual;
   return out;
 }
 
 AdminSocket::~AdminSocket() {
-  if (fd_ >= 0) close(fd_);
-  if (!link_.empty()) unlink(link_.c_str());
-  if (!made_.empty()) unlink(made_.c_str());
+  if (fd_ >= 0) ::close(fd_);
+  if (!link_.empty()) ::unlink(link_.c_str());
+  if (!made_.empty()) ::unlink(made_.c_str());
 }
 
 Result<int> listen_on_loopback(std::uint16_t port) {
@@ -125,7 +125,7 @@ Result<int> listen_on_loopback(std::uint16_t port) {
   if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
       ::listen(fd, kListenBacklog) != 0) {
     Error error = failed("cannot listen on 127.0.0.1:" + std::to_string(port));
-    close(fd);
+    ::close(fd);
     return error;
   }
   return fd;

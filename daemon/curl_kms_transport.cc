@@ -63,18 +63,20 @@ bool is_loopback(std::string_view host) {
          (host.starts_with("127.") && host.find_first_not_of("0123456789.") == host.npos);
 }
 
-Error wrong(const std::string& what) { return {Code::kInvalidArgument, "--kms-endpoint: " + what}; }
+Error wrong_endpoint(const std::string& what) { return {Code::kInvalidArgument, "--kms-endpoint: " + what}; }
 
 Status check_url(const std::string& url) {
   const Url parsed;
   if (curl_url_set(parsed.parts, CURLUPART_URL, url.c_str(), 0) != CURLUE_OK)
-    return wrong("not a URL: write https://HOST[:PORT]");
+    return wrong_endpoint("not a URL: write https://HOST[:PORT]");
   const std::string scheme = parsed.part(CURLUPART_SCHEME);
-  if (scheme != "https" && scheme != "http") return wrong("https:// is served, and http:// to this machine");
+  if (scheme != "https" && scheme != "http") return wrong_endpoint("https:// is served, and http:// to this machine");
   for (const CURLUPart unwanted : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_QUERY, CURLUPART_FRAGMENT})
-    if (!parsed.part(unwanted).empty()) return wrong("give host, port and path alone: access keys come from a file");
+    if (!parsed.part(unwanted).empty())
+      return wrong_endpoint("give host, port and path alone: access keys come from a file");
   if (scheme == "http" && !is_loopback(parsed.part(CURLUPART_HOST)))
-    return wrong("http:// goes to this machine alone (127.0.0.1, [::1], localhost): keys would be readable on the way");
+    return wrong_endpoint(
+        "http:// goes to this machine alone (127.0.0.1, [::1], localhost): keys would be readable on the way");
   return {};
 }
 

@@ -122,10 +122,10 @@ FuseDevice::FuseDevice(std::uint32_t poll_us)
   assert(wake_fd_ >= 0);
 }
 
-FuseDevice::~FuseDevice() { close(wake_fd_); }
+FuseDevice::~FuseDevice() { ::close(wake_fd_); }
 
 ssize_t FuseDevice::receive(int fd, void* into, std::size_t size) {
-  ssize_t got = read(fd, into, size);
+  ssize_t got = ::read(fd, into, size);
   if (got < 0 && errno == EAGAIN && !spin(fd, into, size, &got)) got = sleep(fd, into, size);
   if (got < 0) return got;
   const BytesView request(static_cast<const std::uint8_t*>(into), static_cast<std::size_t>(got));
@@ -138,7 +138,7 @@ bool FuseDevice::spin(int fd, void* into, std::size_t size, ssize_t* got) {
   if (!coming_ || poll_ns_ == 0) return false;
   const std::int64_t until = now_ns() + poll_ns_;
   do {
-    *got = read(fd, into, size);
+    *got = ::read(fd, into, size);
     if (*got >= 0 || errno != EAGAIN) return true;
   } while (now_ns() < until);
   coming_ = false;
@@ -154,7 +154,7 @@ ssize_t FuseDevice::sleep(int fd, void* into, std::size_t size) {
       errno = EINTR;
       return -1;
     }
-    const ssize_t got = read(fd, into, size);
+    const ssize_t got = ::read(fd, into, size);
     if (got < 0 && errno == EAGAIN) continue;  // an interrupted request left before it was read
     coming_ = now_ns() - asleep < poll_ns_ + kWakeUpNs;
     return got;
@@ -168,7 +168,7 @@ ssize_t FuseDevice::send(int fd, const iovec* message, int count) {
 
 void FuseDevice::wake() {
   const std::uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = write(wake_fd_, &one, sizeof(one));
+  [[maybe_unused]] const ssize_t written = ::write(wake_fd_, &one, sizeof(one));
   assert(written == sizeof(one));
 }
 

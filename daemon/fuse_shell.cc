@@ -119,7 +119,7 @@ FuseShell::State::~State() {
       fuse_session_unmount(session);
     fuse_session_destroy(session);  // closes the device: what still waits there fails
   }
-  close(ended_fd);
+  ::close(ended_fd);
 }
 
 FuseShell::FuseShell(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -268,7 +268,7 @@ void FuseShell::State::serve() {
   const std::lock_guard workers_lock(workers_mutex);
   if (--workers_left == 0) {
     const std::uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = write(ended_fd, &one, sizeof(one));
+    [[maybe_unused]] const ssize_t written = ::write(ended_fd, &one, sizeof(one));
   }
 }
 

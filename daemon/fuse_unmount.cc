@@ -14,7 +14,7 @@ bool unmount_dir(const std::string& dir, bool lazily) {
   if (geteuid() == 0) return false;
   const pid_t child = fork();
   if (child == 0) {  // other threads are gone: only calls that are safe after fork
-    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     dup2(null, STDERR_FILENO);
     execlp("fusermount3", "fusermount3", "-u", lazily ? "-z" : "-q", "--", dir.c_str(), nullptr);
     _exit(1);

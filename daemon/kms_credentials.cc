@@ -80,7 +80,7 @@ Result<KmsAccess> KmsCredentials::parse(std::string_view text, std::string_view 
 }
 
 Status KmsCredentials::read_if_changed() {
-  const Descriptor fd(open(file_.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor fd(::open(file_.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat about = {};
   if (fd.get() < 0 || fstat(fd.get(), &about) != 0)
     return unusable("cannot read " + file_ + ": " + std::strerror(errno));
@@ -91,7 +91,7 @@ Status KmsCredentials::read_if_changed() {
   SecretBytes text(kCredentialsFileMax);
   std::size_t size = 0;
   ssize_t got = 0;
-  while ((got = read(fd.get(), text.span().data() + size, text.size() - size)) > 0)
+  while ((got = ::read(fd.get(), text.span().data() + size, text.size() - size)) > 0)
     size += static_cast<std::size_t>(got);
   if (got < 0 || size == text.size()) return unusable("cannot read " + file_ + ", or it is too large");
   COFFER_ASSIGN(KmsAccess access, parse(as_text(text.view().first(size)), environment("AWS_PROFILE")));

@@ -21,7 +21,7 @@
 namespace coffer {
 namespace {
 
-Error wrong(const std::string& message) { return {Code::kInvalidArgument, message}; }
+Error wrong_dir(const std::string& message) { return {Code::kInvalidArgument, message}; }
 
 // proc(5): blanks, tabs, line ends and backslashes are \ooo.
 std::string unescaped(std::string_view text) {
@@ -38,9 +38,9 @@ std::string unescaped(std::string_view text) {
 }
 
 Result<bool> is_empty(const std::string& dir) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> listing(opendir(dir.c_str()), closedir);
-  if (!listing) return wrong("cannot read " + dir + ": " + std::strerror(errno));
-  while (const dirent* entry = readdir(listing.get())) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(dir.c_str()), ::closedir);
+  if (!listing) return wrong_dir("cannot read " + dir + ": " + std::strerror(errno));
+  while (const dirent* entry = ::readdir(listing.get())) {
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") return false;
   }
@@ -57,15 +57,15 @@ std::string mountinfo() {
 Result<std::string> find_mount_point(const std::string& dir, const std::string& store) {
   char resolved[PATH_MAX];
   if (realpath(dir.c_str(), resolved) == nullptr) {
-    if (errno == ENOENT) return wrong(dir + " is not there: make it first (mkdir " + dir + ")");
-    return wrong("cannot use " + dir + ": " + std::strerror(errno));
+    if (errno == ENOENT) return wrong_dir(dir + " is not there: make it first (mkdir " + dir + ")");
+    return wrong_dir("cannot use " + dir + ": " + std::strerror(errno));
   }
   const std::string found = resolved;
   struct stat attributes;
   if (stat(found.c_str(), &attributes) == 0 ? !S_ISDIR(attributes.st_mode) : errno != ENOTCONN) {
-    return wrong(dir + " is not a folder: name an empty one");
+    return wrong_dir(dir + " is not a folder: name an empty one");
   }
-  if ((found + "/").starts_with(store + "/")) return wrong(dir + " is inside the store: mount elsewhere");
+  if ((found + "/").starts_with(store + "/")) return wrong_dir(dir + " is inside the store: mount elsewhere");
   return found;
 }
 
@@ -90,10 +90,11 @@ Status clear_mount_point(const std::string& dir, const std::string& store) {
     unmount_dir(dir, /*lazily=*/true);
   }
   if (stat(dir.c_str(), &attributes) != 0) {
-    return wrong("cannot use " + dir + ": " + std::strerror(errno) + ": unmount what is there (umount " + dir + ")");
+    return wrong_dir("cannot use " + dir + ": " + std::strerror(errno) + ": unmount what is there (umount " + dir +
+                     ")");
   }
   COFFER_ASSIGN(const bool empty, is_empty(dir));
-  if (!empty) return wrong(dir + " is not empty: name an empty folder");
+  if (!empty) return wrong_dir(dir + " is not empty: name an empty folder");
   return {};
 }
 

@@ -11,7 +11,7 @@
 namespace coffer {
 namespace {
 
-Error wrong(const std::string& message) { return {Code::kInvalidArgument, message}; }
+Error wrong_option(const std::string& message) { return {Code::kInvalidArgument, message}; }
 
 // With one processor a poller would only keep the one it waits for from running.
 std::uint32_t default_poll_us() { return std::thread::hardware_concurrency() > 1 ? kPollUsDefault : 0; }
@@ -45,14 +45,14 @@ Status take_mount_option(const std::string& option, DaemonOptions& options) {
   if (option.empty()) return {};
   if (name == "principal") {
     auto principal = parse_principal(value);
-    if (!principal.ok()) return wrong("-o principal=: " + principal.error().message);
+    if (!principal.ok()) return wrong_option("-o principal=: " + principal.error().message);
     options.principal = *std::move(principal);
     return {};
   }
   if (name == "poll-us") {
     const auto micros = number<std::uint32_t>(value);
     if (!micros || *micros > kPollUsMax) {
-      return wrong("-o poll-us= takes microseconds, 0 to " + std::to_string(kPollUsMax));
+      return wrong_option("-o poll-us= takes microseconds, 0 to " + std::to_string(kPollUsMax));
     }
     options.poll_us = *micros;
     return {};
@@ -60,8 +60,8 @@ Status take_mount_option(const std::string& option, DaemonOptions& options) {
   if (name == "audit-files") {
     const auto files = number<std::uint64_t>(value);
     if (!files || *files < kAuditFilesMin || *files > kAuditFilesMax) {
-      return wrong("-o audit-files= takes a number, " + std::to_string(kAuditFilesMin) + " to " +
-                   std::to_string(kAuditFilesMax));
+      return wrong_option("-o audit-files= takes a number, " + std::to_string(kAuditFilesMin) + " to " +
+                          std::to_string(kAuditFilesMax));
     }
     options.audit_files = *files;
     return {};
@@ -71,11 +71,11 @@ Status take_mount_option(const std::string& option, DaemonOptions& options) {
     return {};
   }
   if (name == "uid-map") {
-    if (value.empty()) return wrong("-o uid-map= takes a file: its lines are a user's number and an IAM ARN");
+    if (value.empty()) return wrong_option("-o uid-map= takes a file: its lines are a user's number and an IAM ARN");
     options.uid_map = value;
     return {};
   }
-  if (name == "fsname" || name == "subtype") return wrong("-o " + name + "= is the store's own: leave it out");
+  if (name == "fsname" || name == "subtype") return wrong_option("-o " + name + "= is the store's own: leave it out");
   options.mount_options.push_back(option);
   return {};
 }
@@ -85,7 +85,7 @@ Status take_listen(const std::string& address, DaemonOptions& options) {
   const auto port = address.starts_with(kLoopback)
                         ? number<std::uint16_t>(std::string_view(address).substr(kLoopback.size()))
                         : std::nullopt;
-  if (!port || *port == 0) return wrong("--listen takes 127.0.0.1:PORT: other addresses are not served");
+  if (!port || *port == 0) return wrong_option("--listen takes 127.0.0.1:PORT: other addresses are not served");
   options.listen_port = *port;
   return {};
 }
@@ -130,7 +130,7 @@ Status make_sense(const Raw& raw, DaemonOptions& options) {
   if (!raw.listen.empty()) COFFER_TRY(take_listen(raw.listen, options));
   if (!raw.min_commit.empty()) {
     const auto counter = number<std::uint64_t>(raw.min_commit);
-    if (!counter) return wrong("--min-commit takes a commit counter, as `coffer status` shows it");
+    if (!counter) return wrong_option("--min-commit takes a commit counter, as `coffer status` shows it");
     options.min_commit = *counter;
   }
   for (const std::string& list : raw.mount_options) {
@@ -162,7 +162,7 @@ Result<std::variant<DaemonOptions, HelpText>> parse_command_line(int argc, const
   } catch (const CLI::CallForVersion&) {
     return Parsed(HelpText{app.version() + "\n"});
   } catch (const CLI::ParseError& error) {
-    return wrong(std::string(error.what()) + ": see cofferd --help");
+    return wrong_option(std::string(error.what()) + ": see cofferd --help");
   }
   COFFER_TRY(make_sense(raw, options));
   return Parsed(std::move(options));

@@ -11,18 +11,18 @@
 namespace coffer {
 namespace {
 
-constexpr std::uint64_t kHeadSize = 4096;
-constexpr std::uint64_t kSlotDistance = 2048;
-constexpr std::size_t kSlotSize = 1 + kWrapSize;
+constexpr std::uint64_t kAuditHeadSize = 4096;
+constexpr std::uint64_t kKeySlotDistance = 2048;
+constexpr std::size_t kKeySlotSize = 1 + kWrapSize;
 constexpr std::size_t kFrameStep = 256;
-constexpr std::size_t kFrameHeadSize = 4 + kSealSize;
+constexpr std::size_t kAuditFrameHeadSize = 4 + kSealSize;
 constexpr std::size_t kContentHeadSize = 1 + 3 * 8;
 constexpr std::size_t kCipherSizeMax = 1'048'800;  // kAuditFrameRecordsMax, content's head, padding: 4097 * 256 - 32
 constexpr std::uint8_t kMovedMax = 255;
-static_assert((kCipherSizeMax + kFrameHeadSize) % kFrameStep == 0);
+static_assert((kCipherSizeMax + kAuditFrameHeadSize) % kFrameStep == 0);
 static_assert(kCipherSizeMax >= kAuditFrameRecordsMax + kContentHeadSize + 4);
 
-Error damaged(std::uint64_t file, const std::string& what) {
+Error damaged_audit_file(std::uint64_t file, const std::string& what) {
   return {Code::kDamaged, audit_file_name(file) + " " + what};
 }
 
@@ -46,7 +46,7 @@ Result<Bytes> make_slot(const KeySchedule& keys, const AeadSuite& suite, std::ui
   return std::move(out).take();
 }
 
-Bytes encode(const AuditFrame& frame) {
+Bytes encode_frame(const AuditFrame& frame) {
   WireWriter out;
   out.u8(static_cast<std::uint8_t>(frame.kind)).u64(frame.records_before).u64(frame.missing).u64(frame.cuts);
   if (frame.kind == AuditFrame::Kind::kBegin) {
@@ -56,12 +56,12 @@ Bytes encode(const AuditFrame& frame) {
     for (const auto& record : frame.records) out.blob32(as_bytes(record));
   }
   Bytes content = std::move(out).take();
-  const std::size_t stored = (kFrameHeadSize + content.size() + kFrameStep - 1) / kFrameStep * kFrameStep;
-  content.resize(stored - kFrameHeadSize);
+  const std::size_t stored = (kAuditFrameHeadSize + content.size() + kFrameStep - 1) / kFrameStep * kFrameStep;
+  content.resize(stored - kAuditFrameHeadSize);
   return content;
 }
 
-std::optional<AuditFrame> decode(BytesView content) {
+std::optional<AuditFrame> decode_frame(BytesView content) {
   WireReader in(content);
   AuditFrame frame;
   const std::uint8_t kind = in.u8();
@@ -131,7 +131,7 @@ Result<AuditFile> AuditFile::create(Disk& disk, const KeySchedule& keys, const A
   COFFER_TRY(file->truncate(0));
   Key key = Key::random();
   COFFER_ASSIGN(Bytes head, make_slot(keys, suite, number, /*slot=*/0, /*moved=*/0, key));
-  head.resize(kHeadSize);
+  head.resize(kAuditHeadSize);
   COFFER_TRY(file->pwrite(0, head));
   return AuditFile(std::move(file), keys, suite, number, std::move(key), /*slot=*/0, /*moved=*/0);
 }
@@ -140,15 +140,15 @@ Result<AuditFile> AuditFile::open(Disk& disk, const KeySchedule& keys, const Aea
   COFFER_ASSIGN(auto file, disk.open(audit_file_name(number), OpenMode::kExisting));
   const Key wrapping = wrapping_key(keys);
   for (std::uint8_t slot = 0; slot < 2; ++slot) {
-    std::array<std::uint8_t, kSlotSize> stored{};
-    COFFER_ASSIGN(const std::size_t size, file->pread(slot * kSlotDistance, stored));
+    std::array<std::uint8_t, kKeySlotSize> stored{};
+    COFFER_ASSIGN(const std::size_t size, file->pread(slot * kKeySlotDistance, stored));
     if (size < stored.size()) break;
     const std::uint8_t moved = stored[0];
     const Bytes aad = slot_aad(keys.store_id(), number, slot, moved);
     auto key = unwrap_key(suite, wrapping, aad, BytesView(stored).last(kWrapSize));
     if (key.ok()) return AuditFile(std::move(file), keys, suite, number, *std::move(key), slot, moved);
   }
-  return damaged(number, "has no key that opens");
+  return damaged_audit_file(number, "has no key that opens");
 }
 
 AuditPlace AuditFile::begin() const {
@@ -156,7 +156,7 @@ AuditPlace AuditFile::begin() const {
   message.raw(as_bytes("coffer/1/audit-file")).raw(store_).u64(number_);
   AuditPlace place;
   place.file = number_;
-  place.offset = kHeadSize;
+  place.offset = kAuditHeadSize;
   hmac(Hash::kSha384, key_.view(), message.bytes(), place.chain);
   return place;
 }
@@ -169,21 +169,22 @@ Bytes AuditFile::frame_aad(const AuditChain& chain, std::uint32_t size) const {
 
 Result<std::optional<AuditFrame>> AuditFile::read(AuditPlace& place) {
   assert(place.file == number_);
-  std::array<std::uint8_t, kFrameHeadSize> head{};
+  std::array<std::uint8_t, kAuditFrameHeadSize> head{};
   COFFER_ASSIGN(const std::size_t head_size, file_->pread(place.offset, head));
   if (all_zeros(head)) return std::optional<AuditFrame>();
-  const Error no_frame = damaged(number_, "has no whole record at byte " + std::to_string(place.offset));
+  const Error no_frame = damaged_audit_file(number_, "has no whole record at byte " + std::to_string(place.offset));
   const std::uint32_t size = WireReader(head).u32();
-  if (head_size < head.size() || size > kCipherSizeMax || (size + kFrameHeadSize) % kFrameStep != 0) return no_frame;
-  Bytes stored(kFrameHeadSize + size);
+  if (head_size < head.size() || size > kCipherSizeMax || (size + kAuditFrameHeadSize) % kFrameStep != 0)
+    return no_frame;
+  Bytes stored(kAuditFrameHeadSize + size);
   COFFER_ASSIGN(const std::size_t got, file_->pread(place.offset, stored));
   if (got < stored.size()) return no_frame;
   Bytes content(size);
   const BytesView all(stored);
   if (!cipher_->open(frame_aad(place.chain, size), all.last(size), all.subspan(4, kSealSize), content)) return no_frame;
 
-  auto frame = decode(content);
-  const bool is_first = place.offset == kHeadSize;
+  auto frame = decode_frame(content);
+  const bool is_first = place.offset == kAuditHeadSize;
   if (!frame || (frame->kind == AuditFrame::Kind::kBegin) != is_first) return no_frame;
   if (!is_first && (frame->records_before != place.records || frame->missing < place.missing)) return no_frame;
   place.offset += stored.size();
@@ -195,14 +196,14 @@ Result<std::optional<AuditFrame>> AuditFile::read(AuditPlace& place) {
 }
 
 Status AuditFile::write(AuditPlace& place, const AuditFrame& frame) {
-  assert(place.file == number_ && (frame.kind == AuditFrame::Kind::kBegin) == (place.offset == kHeadSize));
-  const Bytes content = encode(frame);
+  assert(place.file == number_ && (frame.kind == AuditFrame::Kind::kBegin) == (place.offset == kAuditHeadSize));
+  const Bytes content = encode_frame(frame);
   assert(content.size() <= kCipherSizeMax);
   const auto size = static_cast<std::uint32_t>(content.size());
   WireWriter out;
   out.u32(size);
   Bytes stored = std::move(out).take();
-  stored.resize(kFrameHeadSize + size);
+  stored.resize(kAuditFrameHeadSize + size);
   const MutableBytes all(stored);
   COFFER_TRY(cipher_->seal(frame_aad(place.chain, size), content, all.last(size), all.subspan(4, kSealSize)));
   COFFER_TRY(file_->pwrite(place.offset, stored));
@@ -235,13 +236,13 @@ Status AuditFile::wrap_for(const KeySchedule& next) {
   const auto other = static_cast<std::uint8_t>(1 - slot_);
   const auto moved = static_cast<std::uint8_t>(std::min<int>(moved_ + 1, kMovedMax));
   COFFER_ASSIGN(const Bytes slot, make_slot(next, *suite_, number_, other, moved, key_));
-  COFFER_TRY(file_->pwrite(other * kSlotDistance, slot));
+  COFFER_TRY(file_->pwrite(other * kKeySlotDistance, slot));
   return file_->sync();
 }
 
 Status AuditFile::forget_other_roots() {
-  std::array<std::uint8_t, kSlotSize> stored{};
-  const std::uint64_t offset = (1 - slot_) * kSlotDistance;
+  std::array<std::uint8_t, kKeySlotSize> stored{};
+  const std::uint64_t offset = (1 - slot_) * kKeySlotDistance;
   COFFER_TRY(file_->pread(offset, stored));
   if (all_zeros(stored)) return {};
   stored.fill(0);

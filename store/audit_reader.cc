@@ -8,7 +8,7 @@
 namespace coffer {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kAuditEndVersion = 1;
 constexpr std::string_view kEndInCatalog = "audit_end";
 constexpr std::size_t kPageBytesMax = 2 << 20;  // of records in one answer
 
@@ -172,7 +172,7 @@ std::optional<AuditPlace> decode_audit_place(BytesView bytes) {
 
 Bytes AuditEnd::encode() const {
   WireWriter out;
-  out.u8(kVersion).u64(first);
+  out.u8(kAuditEndVersion).u64(first);
   put_place(out, place);
   return std::move(out).take();
 }
@@ -183,7 +183,7 @@ Result<AuditEnd> AuditEnd::decode(BytesView bytes) {
   AuditEnd end;
   end.first = in.u64();
   end.place = take_place(in);
-  if (!in.done() || version != kVersion || end.first == 0)
+  if (!in.done() || version != kAuditEndVersion || end.first == 0)
     return Error{Code::kDamaged, "what the catalog says of the audit trail cannot be read"};
   return end;
 }

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::string_view kUsers = "user:", kBucketPolicies = "policy.bucket:", kKeyPolicies = "policy.key:",
                            kKeyGrants = "grants.key:";
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kAccessVersion = 1;
 
 std::string named(std::string_view prefix, std::string_view rest) { return std::string(prefix).append(rest); }
 std::string user_name(const AccountId& account, std::string_view name) {
@@ -18,7 +18,7 @@ std::string user_name(const AccountId& account, std::string_view name) {
 
 Bytes encode_user(const UserRecord& user) {
   WireWriter out;
-  out.u8(kVersion).text16(user.account.str()).text16(user.name).u64(static_cast<std::uint64_t>(user.created_ns));
+  out.u8(kAccessVersion).text16(user.account.str()).text16(user.name).u64(static_cast<std::uint64_t>(user.created_ns));
   out.u8(static_cast<std::uint8_t>(user.keys.size()));
   for (const UserKey& key : user.keys)
     out.text16(key.id).blob16(key.secret->view()).u8(key.active ? 1 : 0).u64(static_cast<std::uint64_t>(key.created_ns));
@@ -32,7 +32,7 @@ Result<UserRecord> decode_user(BytesView encoded) {
   WireReader in(encoded);
   const auto version = in.u8();
   const auto account = AccountId::parse(in.text16());
-  if (version != kVersion || !account.ok()) return damaged;
+  if (version != kAccessVersion || !account.ok()) return damaged;
   UserRecord user{*account, std::string(in.text16()), 0};
   user.created_ns = static_cast<std::int64_t>(in.u64());
   for (int left = in.u8(); left > 0 && in.ok(); --left) {
@@ -67,7 +67,7 @@ EncryptionContext take_context(WireReader& in) {
 
 Bytes encode_grants(const std::vector<KeyGrant>& grants) {
   WireWriter out;
-  out.u8(kVersion).u32(static_cast<std::uint32_t>(grants.size()));
+  out.u8(kAccessVersion).u32(static_cast<std::uint32_t>(grants.size()));
   for (const KeyGrant& grant : grants) {
     const NewGrant& terms = grant.terms;
     out.text16(grant.grant_id).text16(grant.token).u64(static_cast<std::uint64_t>(grant.created_ns));
@@ -98,7 +98,8 @@ Result<std::vector<KeyGrant>> decode_grants(BytesView encoded) {
     grant.terms.subset = take_context(in);
     grants.push_back(std::move(grant));
   }
-  if (!in.done() || version != kVersion) return Error{Code::kDamaged, "the catalog holds grants that cannot be read"};
+  if (!in.done() || version != kAccessVersion)
+    return Error{Code::kDamaged, "the catalog holds grants that cannot be read"};
   return grants;
 }
 

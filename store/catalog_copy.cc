@@ -11,9 +11,9 @@
 namespace coffer {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
-constexpr std::size_t kHeadSize = 5 * kPageSize;
-constexpr std::size_t kContentSize = kHeadSize - kSaltSize - kSealSize;
+constexpr std::uint8_t kCopyVersion = 1;
+constexpr std::size_t kCopyHeadSize = 5 * kPageSize;
+constexpr std::size_t kCopyHeadContentSize = kCopyHeadSize - kSaltSize - kSealSize;
 constexpr std::size_t kSuperblocksSize = 2 * kPageSize, kLogHeadersSize = 2 * kPageSize;
 constexpr std::uint64_t kSyncEvery = 32 << 20;  // so that a commit's sync beside it never waits for the whole copy
 
@@ -31,15 +31,15 @@ Bytes head_aad(const KeySchedule& keys) {
 
 Result<Bytes> seal_head(const KeySchedule& keys, const AeadSuite& suite, const CatalogCopyHead& head) {
   WireWriter out;
-  out.u8(kVersion).u64(head.commit_counter).u64(static_cast<std::uint64_t>(head.made_ns)).u32(head.pages);
+  out.u8(kCopyVersion).u64(head.commit_counter).u64(static_cast<std::uint64_t>(head.made_ns)).u32(head.pages);
   out.u64(head.tags_size).raw(head.superblocks).raw(head.log_headers);
   Bytes content = std::move(out).take();
-  content.resize(kContentSize);
-  Bytes stored(kHeadSize);
+  content.resize(kCopyHeadContentSize);
+  Bytes stored(kCopyHeadSize);
   const MutableBytes view(stored);
   fill_random(view.first(kSaltSize));
   const Key key = head_key(keys, view.first(kSaltSize));
-  COFFER_TRY(suite.single(key)->seal(head_aad(keys), content, view.last(kContentSize),
+  COFFER_TRY(suite.single(key)->seal(head_aad(keys), content, view.last(kCopyHeadContentSize),
                                      view.subspan(kSaltSize, kSealSize)));
   return stored;
 }
@@ -52,7 +52,7 @@ Result<Bytes> read_exactly(DiskFile& file, std::uint64_t offset, std::size_t siz
 }
 
 std::uint64_t pages_at(const CatalogCopyHead& head) {
-  return kHeadSize + (head.tags_size + kPageSize - 1) / kPageSize * kPageSize;
+  return kCopyHeadSize + (head.tags_size + kPageSize - 1) / kPageSize * kPageSize;
 }
 
 std::uint64_t offset_of(const CatalogCopyHead& head, std::uint32_t page) {
@@ -109,7 +109,7 @@ class CopiedFiles final : public Disk {
   CopiedFiles(const CatalogCopyHead& head, std::shared_ptr<DiskFile> copy) : head_(head), copy_(std::move(copy)) {}
 
   Result<std::unique_ptr<DiskFile>> open(std::string_view name, OpenMode) override {
-    if (name == kTagsName) return window(head_.superblocks, kHeadSize, head_.tags_size);
+    if (name == kTagsName) return window(head_.superblocks, kCopyHeadSize, head_.tags_size);
     if (name == kLogName) return window(head_.log_headers, 0, 0);
     if (name == kDatabaseName) return window({}, pages_at(head_), std::uint64_t{head_.pages} * kPageSize);
     return Error{Code::kNotFound, "the catalog's copy has no such file"};
@@ -190,7 +190,7 @@ Status CatalogCopy::copy_tags() {
   // Before the second generation there is one header alone.
   head_.log_headers.assign(kLogHeadersSize, 0);
   COFFER_TRY(log->pread(0, head_.log_headers));
-  return copy_range(*tags, kSuperblocksSize, *to_, kHeadSize, head_.tags_size);
+  return copy_range(*tags, kSuperblocksSize, *to_, kCopyHeadSize, head_.tags_size);
 }
 
 // Before a page is taken it is opened. A checkpoint in between may tear either; still_valid() says so afterwards.
@@ -236,13 +236,14 @@ Status CatalogCopy::finish() {
 namespace {
 
 Result<CatalogCopyHead> read_head(DiskFile& file, const KeySchedule& keys, const AeadSuite& suite) {
-  Bytes stored(kHeadSize);
+  Bytes stored(kCopyHeadSize);
   COFFER_ASSIGN(const auto read, file.pread(0, stored));
-  if (read != kHeadSize) return damaged_copy();
+  if (read != kCopyHeadSize) return damaged_copy();
   const BytesView view(stored);
   const Key key = head_key(keys, view.first(kSaltSize));
-  Bytes content(kContentSize);
-  if (!suite.single(key)->open(head_aad(keys), view.last(kContentSize), view.subspan(kSaltSize, kSealSize), content))
+  Bytes content(kCopyHeadContentSize);
+  if (!suite.single(key)->open(head_aad(keys), view.last(kCopyHeadContentSize), view.subspan(kSaltSize, kSealSize),
+                               content))
     return damaged_copy();
   WireReader in(content);
   CatalogCopyHead head;
@@ -253,7 +254,7 @@ Result<CatalogCopyHead> read_head(DiskFile& file, const KeySchedule& keys, const
   head.tags_size = in.u64();
   head.superblocks = to_bytes(in.raw(kSuperblocksSize));
   head.log_headers = to_bytes(in.raw(kLogHeadersSize));
-  if (!in.ok() || version != kVersion) return damaged_copy();
+  if (!in.ok() || version != kCopyVersion) return damaged_copy();
   return head;
 }
 
@@ -276,7 +277,7 @@ Result<Bytes> stored_tags_of_copy(Disk& disk, const CatalogCopyHead& head, std::
   const bool has = offset >= kSuperblocksSize && offset - kSuperblocksSize + kPageSize <= head.tags_size;
   if (!has) return Error{Code::kNotFound, "the copy of the catalog has no such block of tags"};
   COFFER_ASSIGN(const auto file, disk.open(kCatalogCopyName, OpenMode::kExisting));
-  return read_exactly(*file, kHeadSize + offset - kSuperblocksSize, kPageSize);
+  return read_exactly(*file, kCopyHeadSize + offset - kSuperblocksSize, kPageSize);
 }
 
 Result<Bytes> stored_page_of_copy(Disk& disk, const CatalogCopyHead& head, std::uint32_t page) {
@@ -298,7 +299,7 @@ Status write_out_catalog_copy(Disk& disk, const CatalogCopyHead& head, std::stri
   COFFER_TRY(log->sync());
   COFFER_ASSIGN(const auto tags, open_anew(disk, named(kTagsName)));
   COFFER_TRY(tags->pwrite(0, head.superblocks));
-  COFFER_TRY(copy_range(*copy, kHeadSize, *tags, kSuperblocksSize, head.tags_size));
+  COFFER_TRY(copy_range(*copy, kCopyHeadSize, *tags, kSuperblocksSize, head.tags_size));
   COFFER_TRY(tags->sync());
   return disk.sync_folder("");
 }

@@ -7,7 +7,7 @@
 namespace coffer {
 namespace {
 
-constexpr std::uint32_t kPages = 24;  // a repair's: a folder, names, an inode, and splits above them
+constexpr std::uint32_t kMendPages = 24;  // a repair's: a folder, names, an inode, and splits above them
 
 struct WrongName {
   InodeNumber parent = 0;
@@ -38,7 +38,7 @@ class Mending {
   void done(std::string object, std::string what, std::string how) {
     done_.push_back({std::move(object), std::move(what), std::move(how)});
   }
-  Status reserve() { return catalog_.database().reserve(kPages); }
+  Status reserve() { return catalog_.database().reserve(kMendPages); }
 
   // Numbers that a statement yields, with nothing of it left open.
   Result<std::vector<std::uint64_t>> numbers_of(SqlText sql) {
@@ -210,7 +210,7 @@ class Mending {
     for (const auto ino : links) {
       const auto object = catalog_.path_of(ino);
       COFFER_ASSIGN(const auto names, catalog_.names_of(ino));
-      COFFER_TRY(catalog_.database().reserve(kPages * (1 + static_cast<std::uint32_t>(names.size()))));
+      COFFER_TRY(catalog_.database().reserve(kMendPages * (1 + static_cast<std::uint32_t>(names.size()))));
       for (const auto& [parent, name] : names) COFFER_TRY(catalog_.remove_name(parent, name));
       COFFER_TRY(catalog_.remove_inode(ino));
       done(object, "a symbolic link without a target", "removed");

@@ -12,13 +12,13 @@ constexpr std::size_t kInodesPerPass = 1'000'000;
 constexpr std::size_t kDepthReported = 256;
 
 // Its rows are numbers of inodes, or texts, that break a promise.
-struct Check {
+struct TableCheck {
   SqlText sql;
   std::string_view complaint;
 };
 
 // clang-format off
-constexpr Check kInodeChecks[] = {
+constexpr TableCheck kInodeChecks[] = {
     {"SELECT 1 WHERE NOT EXISTS(SELECT 1 FROM inodes WHERE ino = 1 AND kind = 2 AND bucket = 0 AND parent = 1)",
      "the root directory is missing"},
     {"SELECT i.ino FROM inodes i LEFT JOIN buckets b ON b.ino = i.bucket WHERE i.ino <> 1 AND i.nlink > 0 AND b.ino IS NULL",
@@ -58,7 +58,7 @@ constexpr Check kInodeChecks[] = {
      "in the root, but no bucket"},
 };
 
-constexpr Check kTextChecks[] = {
+constexpr TableCheck kTextChecks[] = {
     {"PRAGMA integrity_check", "coffer.db"},
     {"SELECT printf('%d', file) FROM garbage WHERE file < 1", "waits to be removed but is no data file"},
     {"SELECT DISTINCT m.key_id FROM kms_materials m LEFT JOIN kms_keys k ON k.key_id = m.key_id WHERE k.key_id IS NULL",
@@ -162,7 +162,7 @@ class Verification {
     return {};
   }
 
-  Status texts(const Check& check) {
+  Status texts(const TableCheck& check) {
     auto rows = statements_.query(check.sql);
     while (room()) {
       COFFER_ASSIGN(bool found, rows.step());
@@ -173,7 +173,7 @@ class Verification {
     return {};
   }
 
-  Status inodes(const Check& check) {
+  Status inodes(const TableCheck& check) {
     auto rows = statements_.query(check.sql);
     while (room()) {
       COFFER_ASSIGN(bool found, rows.step());

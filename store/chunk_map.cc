@@ -8,7 +8,7 @@
 namespace coffer {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kChunkMapVersion = 1;
 constexpr std::size_t kBitmapSize = kChunksPerRow / 8;
 using Bitmap = std::array<std::uint8_t, kBitmapSize>;
 
@@ -74,7 +74,7 @@ Bytes ChunkRow::encode(std::uint32_t chunk_size) const {
     if (entry.length != chunk_size) set_bit(partial, i);
   }
   WireWriter out;
-  out.u8(kVersion).u8(layers[0]).u8(layers[1]).raw(present).raw(parity).raw(partial);
+  out.u8(kChunkMapVersion).u8(layers[0]).u8(layers[1]).raw(present).raw(parity).raw(partial);
   for (const auto& entry : entries_) {
     if (!entry.present()) continue;
     out.u8(entry.slot);
@@ -89,7 +89,7 @@ Result<ChunkRow> ChunkRow::decode(BytesView bytes, std::uint32_t chunk_size) {
   const auto version = in.u8();
   const std::array<std::uint8_t, 2> layers{in.u8(), in.u8()};
   const auto present = in.raw(kBitmapSize), parity = in.raw(kBitmapSize), partial = in.raw(kBitmapSize);
-  if (!in.ok() || version != kVersion || layers[0] > kLayersMax || layers[1] > kLayersMax) return damaged_row();
+  if (!in.ok() || version != kChunkMapVersion || layers[0] > kLayersMax || layers[1] > kLayersMax) return damaged_row();
   ChunkRow row;
   SlotSet slots;
   std::array<bool, 2> used{};
@@ -118,7 +118,7 @@ Result<ChunkRow> ChunkRow::decode(BytesView bytes, std::uint32_t chunk_size) {
 Bytes InlineChunk::encode() const {
   assert(entry.present() && entry.length == ciphertext.size() && entry.length <= kInlineSizeMax);
   WireWriter out;
-  out.u8(kVersion).u8(entry.parity).u8(entry.layers).u16(static_cast<std::uint16_t>(entry.length));
+  out.u8(kChunkMapVersion).u8(entry.parity).u8(entry.layers).u16(static_cast<std::uint16_t>(entry.length));
   out.raw(entry.seal()).raw(ciphertext);
   return std::move(out).take();
 }
@@ -130,7 +130,7 @@ Result<InlineChunk> InlineChunk::decode(BytesView bytes) {
   chunk.entry.parity = in.u8();
   chunk.entry.layers = in.u8();
   chunk.entry.length = in.u16();
-  if (!in.ok() || version != kVersion || chunk.entry.parity > 1 || chunk.entry.layers == 0 ||
+  if (!in.ok() || version != kChunkMapVersion || chunk.entry.parity > 1 || chunk.entry.layers == 0 ||
       chunk.entry.layers > kLayersMax || chunk.entry.length == 0 || chunk.entry.length > kInlineSizeMax)
     return damaged_inline();
   const auto seal = in.raw(chunk.entry.layers * kSealSize);
@@ -171,7 +171,7 @@ std::optional<std::uint64_t> parse_data_file(std::string_view name_in_folder) {
 ChunkAad chunk_aad(const Envelope& envelope, std::uint64_t chunk, std::uint32_t length) {
   ChunkAad aad{};
   std::size_t at = 0;
-  put(aad, at, kVersion, 1);
+  put(aad, at, kChunkMapVersion, 1);
   std::memcpy(aad.data() + at, envelope.store.data(), envelope.store.size());
   at += envelope.store.size();
   put(aad, at, envelope.object, 8);

@@ -8,18 +8,19 @@
 namespace coffer {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kHeaderVersion = 1;
 constexpr std::size_t kHalfSize = kChunkSize / 2;
-constexpr std::size_t kHeadSize = kSaltSize + 2 + kSealSize;  // before the ciphertext
-constexpr std::size_t kContentMax = kHalfSize - kHeadSize;
+constexpr std::size_t kHalfHeadSize = kSaltSize + 2 + kSealSize;  // before the ciphertext
+constexpr std::size_t kContentMax = kHalfSize - kHalfHeadSize;
 
 Error not_authentic() { return {Code::kDamaged, "the second copy in a data file's first slot does not authenticate"}; }
 
-Bytes encode(const FileHeader& header) {
+Bytes encode_header(const FileHeader& header) {
   const auto& inode = header.inode;
   const auto time = [](std::int64_t ns) { return static_cast<std::uint64_t>(ns); };
   WireWriter out;
-  out.u8(kVersion).u64(header.sequence).u64(inode.ino).u32(inode.mode).u32(inode.uid).u32(inode.gid).u64(inode.size);
+  out.u8(kHeaderVersion).u64(header.sequence);
+  out.u64(inode.ino).u32(inode.mode).u32(inode.uid).u32(inode.gid).u64(inode.size);
   out.u64(time(inode.atime_ns)).u64(time(inode.mtime_ns)).u64(time(inode.ctime_ns));
   out.u64(header.rule_version).u64(header.next_rule_version);
   out.blob16(header.envelope).blob16(header.next_envelope.value_or(Bytes()));
@@ -27,8 +28,8 @@ Bytes encode(const FileHeader& header) {
   return std::move(out).take();
 }
 
-// Total: kDamaged for anything encode() does not write.
-Result<FileHeader> decode(BytesView content) {
+// Total: kDamaged for anything encode_header() does not write.
+Result<FileHeader> decode_header(BytesView content) {
   WireReader in(content);
   FileHeader header;
   auto& inode = header.inode;
@@ -49,7 +50,8 @@ Result<FileHeader> decode(BytesView content) {
   const auto cut = in.u8();
   header.path_cut = cut == 1;
   header.path = in.text16();
-  if (!in.done() || version != kVersion || cut > 1 || inode.ino == 0 || header.envelope.empty()) return not_authentic();
+  if (!in.done() || version != kHeaderVersion || cut > 1 || inode.ino == 0 || header.envelope.empty())
+    return not_authentic();
   return header;
 }
 
@@ -70,36 +72,36 @@ Bytes FileHeaders::aad(std::uint64_t number, unsigned half, std::size_t size) co
 }
 
 Status FileHeaders::write(DiskFile& file, std::uint64_t number, FileHeader header) const {
-  auto content = encode(header);
+  auto content = encode_header(header);
   if (content.size() > kContentMax) {
     const auto excess = content.size() - kContentMax;
     if (excess > header.path.size()) return Error{Code::kLimit, "the envelopes do not fit a data file's first slot"};
     header.path.erase(0, excess);
     header.path_cut = true;
-    content = encode(header);
+    content = encode_header(header);
   }
   const auto half = static_cast<unsigned>(header.sequence & 1);
-  Bytes stored(kHeadSize + content.size());
+  Bytes stored(kHalfHeadSize + content.size());
   const MutableBytes view(stored);
   fill_random(view.first(kSaltSize));
   stored[kSaltSize] = static_cast<std::uint8_t>(content.size());
   stored[kSaltSize + 1] = static_cast<std::uint8_t>(content.size() >> 8);
   const Key key = half_key(view.first(kSaltSize));
-  COFFER_TRY(suite_.single(key)->seal(aad(number, half, content.size()), content, view.subspan(kHeadSize),
+  COFFER_TRY(suite_.single(key)->seal(aad(number, half, content.size()), content, view.subspan(kHalfHeadSize),
                                       view.subspan(kSaltSize + 2, kSealSize)));
   return file.pwrite(half * kHalfSize, stored);
 }
 
 Result<FileHeader> FileHeaders::read_half(BytesView stored, std::uint64_t number, unsigned half) const {
-  if (stored.size() < kHeadSize) return not_authentic();
+  if (stored.size() < kHalfHeadSize) return not_authentic();
   const std::size_t size = stored[kSaltSize] | std::size_t{stored[kSaltSize + 1]} << 8;
-  if (size > stored.size() - kHeadSize) return not_authentic();
+  if (size > stored.size() - kHalfHeadSize) return not_authentic();
   const Key key = half_key(stored.first(kSaltSize));
   Bytes content(size);
-  if (!suite_.single(key)->open(aad(number, half, size), stored.subspan(kHeadSize, size),
+  if (!suite_.single(key)->open(aad(number, half, size), stored.subspan(kHalfHeadSize, size),
                                 stored.subspan(kSaltSize + 2, kSealSize), content))
     return not_authentic();
-  return decode(content);
+  return decode_header(content);
 }
 
 Result<std::optional<FileHeader>> FileHeaders::read(DiskFile& file, std::uint64_t number) const {

@@ -15,12 +15,12 @@ namespace {
 
 constexpr int kFsckMendPasses = 64;  // a repair uncovers the next one level further down
 
-class Check {
+class StoreCheck {
  public:
   using Progress = std::function<void(std::uint64_t done, std::uint64_t total)>;
 
-  Check(Catalog& catalog, Disk& disk, Keyring& keyring, const Principal& principal, FsckMode mode, const Clock& clock,
-        const Progress& progress)
+  StoreCheck(Catalog& catalog, Disk& disk, Keyring& keyring, const Principal& principal, FsckMode mode,
+             const Clock& clock, const Progress& progress)
       : catalog_(catalog),
         disk_(disk),
         keyring_(keyring),
@@ -352,7 +352,7 @@ class Check {
 Result<CheckReport> fsck(Catalog& catalog, Disk& disk, Keyring& keyring, const Principal& principal, FsckMode mode,
                         const Clock& clock,
                         const std::function<void(std::uint64_t done, std::uint64_t total)>& progress) {
-  return Check(catalog, disk, keyring, principal, mode, clock, progress).run();
+  return StoreCheck(catalog, disk, keyring, principal, mode, clock, progress).run();
 }
 
 }  // namespace coffer

@@ -9,9 +9,9 @@
 namespace coffer {
 namespace {
 
-constexpr std::size_t kBlockSize = 4096;
-constexpr std::size_t kContentSize = kBlockSize - Xaes::kXaesSealSize;
-static_assert(TagNode::kEncodedSize <= kContentSize);
+constexpr std::size_t kTagBlockSize = 4096;
+constexpr std::size_t kTagBlockContentSize = kTagBlockSize - Xaes::kXaesSealSize;
+static_assert(TagNode::kEncodedSize <= kTagBlockContentSize);
 
 constexpr std::uint64_t kCopies = 2;
 constexpr std::uint64_t kSlotBlocks = 2;  // the superblock's
@@ -29,7 +29,7 @@ std::uint32_t leaf_of(std::uint32_t page) { return (page - 1) / TagNode::kChildr
 
 // The end of what may be needed for so many pages.
 std::uint64_t size_for(std::uint32_t pages) {
-  return (pages == 0 ? kSlotBlocks : block_of(0, leaf_of(pages)) + kCopies) * kBlockSize;
+  return (pages == 0 ? kSlotBlocks : block_of(0, leaf_of(pages)) + kCopies) * kTagBlockSize;
 }
 
 }  // namespace
@@ -72,15 +72,15 @@ Bytes PageTags::aad(Place at, unsigned copy) const {
 
 Result<TagNode> PageTags::read_block(Place at, unsigned copy, const PageTag& tag) {
   const std::uint64_t block = block_of(level_of(at), index_of(at)) + copy;
-  std::array<std::uint8_t, kBlockSize> stored;
-  COFFER_ASSIGN(const std::size_t size, file_->pread(block * kBlockSize, stored));
+  std::array<std::uint8_t, kTagBlockSize> stored;
+  COFFER_ASSIGN(const std::size_t size, file_->pread(block * kTagBlockSize, stored));
   return open_block(at, copy, tag, BytesView(stored).first(size));
 }
 
 Result<TagNode> PageTags::open_block(Place at, unsigned copy, const PageTag& tag, BytesView view) {
-  Bytes content(kContentSize);
-  if (view.size() != kBlockSize || !equal_constant_time(view.last(kTagSize), tag) ||
-      !cipher_.open(aad(at, copy), view.first(kContentSize), view.last(Xaes::kXaesSealSize), content)) {
+  Bytes content(kTagBlockContentSize);
+  if (view.size() != kTagBlockSize || !equal_constant_time(view.last(kTagSize), tag) ||
+      !cipher_.open(aad(at, copy), view.first(kTagBlockContentSize), view.last(Xaes::kXaesSealSize), content)) {
     const std::uint64_t block = block_of(level_of(at), index_of(at)) + copy;
     return Error{Code::kDamaged, "coffer.tags: block " + std::to_string(block) + " is damaged, or an old one put back"};
   }
@@ -89,11 +89,11 @@ Result<TagNode> PageTags::open_block(Place at, unsigned copy, const PageTag& tag
 
 Result<PageTag> PageTags::write_block(Place at, unsigned copy, const TagNode& node) {
   Bytes content = node.encode();
-  content.resize(kContentSize);
-  std::array<std::uint8_t, kBlockSize> stored;
+  content.resize(kTagBlockContentSize);
+  std::array<std::uint8_t, kTagBlockSize> stored;
   const MutableBytes view(stored);
-  COFFER_TRY(cipher_.seal(aad(at, copy), content, view.first(kContentSize), view.last(Xaes::kXaesSealSize)));
-  COFFER_TRY(file_->pwrite((block_of(level_of(at), index_of(at)) + copy) * kBlockSize, stored));
+  COFFER_TRY(cipher_.seal(aad(at, copy), content, view.first(kTagBlockContentSize), view.last(Xaes::kXaesSealSize)));
+  COFFER_TRY(file_->pwrite((block_of(level_of(at), index_of(at)) + copy) * kTagBlockSize, stored));
   PageTag tag;
   std::copy(view.end() - kTagSize, view.end(), tag.begin());
   return tag;
@@ -223,7 +223,7 @@ void PageTags::forget_beyond(std::size_t nodes) {
 Status PageTags::check_size(std::uint32_t pages) {
   COFFER_ASSIGN(const std::uint64_t size, file_->size());
   // Of the last leaf, the second place may never have been written.
-  if (size + kBlockSize >= size_for(pages)) return {};
+  if (size + kTagBlockSize >= size_for(pages)) return {};
   return Error{Code::kDamaged, "coffer.tags is shorter than its superblock says"};
 }
 
@@ -249,12 +249,12 @@ Status PageTags::heal_below(const TagNode& parent, unsigned level, std::uint32_t
     if (!node && node.code() != Code::kDamaged && node.code() != Code::kIo) return std::move(node).error();
     if (!node) {
       const std::uint64_t block = block_of(level, first + child) + copy;
-      const auto stored = other(block * kBlockSize);
+      const auto stored = other(block * kTagBlockSize);
       if (!stored && stored.code() != Code::kNotFound && stored.code() != Code::kDamaged) return stored.error();
       if (!stored) continue;
       node = open_block(at, copy, parent.tags[child], *stored);
       if (!node) continue;
-      COFFER_TRY(file_->pwrite(block * kBlockSize, *stored));
+      COFFER_TRY(file_->pwrite(block * kTagBlockSize, *stored));
       healed.push_back(block);
     }
     if (level > 0) COFFER_TRY(heal_below(*node, level - 1, (first + child) * TagNode::kChildren, other, healed));

@@ -7,7 +7,7 @@
 namespace coffer {
 namespace {
 
-constexpr std::uint32_t kPages = 24;  // the folder, its bucket, the inode, meta values, and splits above them
+constexpr std::uint32_t kQuarantinePages = 24;  // the folder, its bucket, the inode, meta values, and splits above them
 constexpr std::uint32_t kPagesPerName = 8;
 
 std::string suffix_of(InodeNumber ino) { return "." + std::to_string(ino); }
@@ -67,7 +67,7 @@ Result<std::string> Quarantine::free_name(InodeNumber folder, std::string_view n
 
 Status Quarantine::take(Inode inode, std::int64_t now_ns) {
   COFFER_ASSIGN(const auto names, catalog_.names_of(inode.ino));
-  COFFER_TRY(catalog_.database().reserve(kPages + kPagesPerName * static_cast<std::uint32_t>(names.size())));
+  COFFER_TRY(catalog_.database().reserve(kQuarantinePages + kPagesPerName * static_cast<std::uint32_t>(names.size())));
   Catalog::Savepoint savepoint(catalog_);
   COFFER_ASSIGN(const auto folder, folder_of(inode.bucket, now_ns));
   for (const auto& [parent, name] : names) {
@@ -82,7 +82,7 @@ Status Quarantine::take(Inode inode, std::int64_t now_ns) {
 
 Status Quarantine::adopt(Inode inode, std::int64_t now_ns) {
   COFFER_ASSIGN(const auto names, catalog_.names_of(inode.ino));
-  COFFER_TRY(catalog_.database().reserve(kPages + kPagesPerName * static_cast<std::uint32_t>(names.size())));
+  COFFER_TRY(catalog_.database().reserve(kQuarantinePages + kPagesPerName * static_cast<std::uint32_t>(names.size())));
   Catalog::Savepoint savepoint(catalog_);
   COFFER_TRY(catalog_.bucket(inode.bucket));
   COFFER_ASSIGN(auto folder, folder_of(inode.bucket, now_ns));

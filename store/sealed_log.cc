@@ -23,7 +23,7 @@ std::uint64_t frame_offset(const Superblock& block, std::uint64_t number) {
   return kFramesOffset + (number - block.frames_before) * kFrameSize;
 }
 
-Error damaged(const std::string& what) { return {Code::kDamaged, "coffer.db-wal: " + what}; }
+Error damaged_log(const std::string& what) { return {Code::kDamaged, "coffer.db-wal: " + what}; }
 
 }  // namespace
 
@@ -88,7 +88,7 @@ Status SealedLog::open_header(Generation& found, std::string& boot_id) {
   const BytesView view(stored);
   if (size != kHeaderSize ||
       !found.cipher->open(header_aad(found.block), view.last(kHeaderContentSize), view.first(kSealSize), content)) {
-    return damaged(
+    return damaged_log(
         "the header of the generation that coffer.tags names does not authenticate: one of them is damaged, or an old "
         "one put back");
   }
@@ -146,7 +146,7 @@ Result<SealedLog::Scan> SealedLog::scan(const Generation& found) {
       } else if (frame) {
         const std::uint64_t missing = found.block.frames_before + result.heads.size();
         if (frame->head.log_synced > missing) {
-          return damaged("frame " + std::to_string(missing) + ", once synced, does not authenticate");
+          return damaged_log("frame " + std::to_string(missing) + ", once synced, does not authenticate");
         }
         result.hole = true;
       }
@@ -169,7 +169,8 @@ Result<LogReplay> SealedLog::replay(const Superblock& block, std::string_view bo
     if (whole && scanned.heads[i].database_pages > 0) last = block.frames_before + i + 1;
   }
   last = std::max(last, data_synced);
-  if (last > block.frames_before + scanned.heads.size()) return damaged("a frame counts on frames that are not there");
+  if (last > block.frames_before + scanned.heads.size())
+    return damaged_log("a frame counts on frames that are not there");
 
   LogReplay result;
   result.last = last;
@@ -182,7 +183,7 @@ Result<LogReplay> SealedLog::replay(const Superblock& block, std::string_view bo
       result.database_pages_least =
           is_first ? head.database_pages : std::min(result.database_pages_least, head.database_pages);
     }
-    if (number + 1 == last && head.database_pages == 0) return damaged("a commit that was synced has no end");
+    if (number + 1 == last && head.database_pages == 0) return damaged_log("a commit that was synced has no end");
   }
   result.pages.erase(result.pages.upper_bound(result.database_pages), result.pages.end());
 
@@ -202,7 +203,7 @@ Status SealedLog::read(const Generation& from, std::uint64_t number, MutableByte
   COFFER_ASSIGN(const std::size_t size, file_->pread(frame_offset(from.block, number), stored));
   if (size == kFrameSize && open_frame(from, number, stored, page)) return {};
   std::fill(page.begin(), page.end(), std::uint8_t{0});
-  return damaged("frame " + std::to_string(number) + " does not authenticate");
+  return damaged_log("frame " + std::to_string(number) + " does not authenticate");
 }
 
 Status SealedLog::read_replayed(std::uint64_t number, MutableBytes page) { return read(*generation_, number, page); }

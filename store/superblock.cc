@@ -7,9 +7,9 @@
 namespace coffer {
 namespace {
 
-constexpr std::size_t kSlotSize = 4096;
-constexpr std::size_t kContentSize = kSlotSize - kSaltSize - kSealSize;
-static_assert(8 + 32 + 8 + kTagSize + 4 + TagNode::kEncodedSize <= kContentSize);
+constexpr std::size_t kSuperblockSize = 4096;
+constexpr std::size_t kSuperblockContentSize = kSuperblockSize - kSaltSize - kSealSize;
+static_assert(8 + 32 + 8 + kTagSize + 4 + TagNode::kEncodedSize <= kSuperblockContentSize);
 
 template <std::size_t n>
 void copy_to(std::array<std::uint8_t, n>& to, BytesView from) {
@@ -28,13 +28,14 @@ Bytes SuperblockFile::aad(unsigned slot) const {
 }
 
 Result<Superblock> SuperblockFile::read_slot(unsigned slot) {
-  Bytes stored(kSlotSize);
-  COFFER_ASSIGN(const std::size_t size, file_->pread(slot * kSlotSize, stored));
-  if (size != kSlotSize) return Error{Code::kDamaged, "coffer.tags is too short"};
+  Bytes stored(kSuperblockSize);
+  COFFER_ASSIGN(const std::size_t size, file_->pread(slot * kSuperblockSize, stored));
+  if (size != kSuperblockSize) return Error{Code::kDamaged, "coffer.tags is too short"};
   const BytesView view(stored);
   const Key key = derive_key(key_, view.first(kSaltSize), as_bytes("coffer/1/superblock-slot"));
-  Bytes content(kContentSize);
-  if (!suite_.single(key)->open(aad(slot), view.last(kContentSize), view.subspan(kSaltSize, kSealSize), content)) {
+  Bytes content(kSuperblockContentSize);
+  if (!suite_.single(key)->open(aad(slot), view.last(kSuperblockContentSize), view.subspan(kSaltSize, kSealSize),
+                                content)) {
     return Error{Code::kDamaged, "coffer.tags: superblock slot " + std::to_string(slot) + " does not authenticate"};
   }
   WireReader in(content);
@@ -53,13 +54,14 @@ Status SuperblockFile::write_slot(unsigned slot, const Superblock& block) {
   out.u64(block.sequence).raw(block.log_salt).u64(block.frames_before).raw(block.digest).u32(block.database_pages);
   out.raw(block.tags.encode());
   Bytes content = std::move(out).take();
-  content.resize(kContentSize);
-  Bytes stored(kSlotSize);
+  content.resize(kSuperblockContentSize);
+  Bytes stored(kSuperblockSize);
   const MutableBytes view(stored);
   fill_random(view.first(kSaltSize));
   const Key key = derive_key(key_, view.first(kSaltSize), as_bytes("coffer/1/superblock-slot"));
-  COFFER_TRY(suite_.single(key)->seal(aad(slot), content, view.last(kContentSize), view.subspan(kSaltSize, kSealSize)));
-  return file_->pwrite(slot * kSlotSize, stored);
+  COFFER_TRY(suite_.single(key)->seal(aad(slot), content, view.last(kSuperblockContentSize),
+                                      view.subspan(kSaltSize, kSealSize)));
+  return file_->pwrite(slot * kSuperblockSize, stored);
 }
 
 Result<Superblock> SuperblockFile::read() {
