@@ -21,6 +21,7 @@ inline constexpr std::uint32_t kSlotsPerRow = 256;
 // The catalog's pages; 40 bytes of each hold nonce and tag (XAES-256-GCM).
 inline constexpr std::uint32_t kPageSize = 4096;
 inline constexpr std::uint32_t kPageReserved = 40;
+inline constexpr std::uint32_t kPageContentSize = kPageSize - kPageReserved;  // SQLite's; the seal is behind it
 
 // Objects up to this size live in the catalog: no data file, no second flush.
 inline constexpr std::uint32_t kInlineSizeMax = 8 * 1024;
@@ -94,6 +95,7 @@ inline constexpr std::uint32_t kFreePagesKept = 64;         // of coffer.db, whe
 inline constexpr std::size_t kLogBufferKept = 1 << 20;     // memory for one commit's frames that stays between commits
 inline constexpr std::size_t kOpenObjectsCached = 4096;   // objects whose map and cipher stay in memory unused
 inline constexpr std::size_t kInodesCached = 16 * 1024;    // attributes in memory, 200 bytes each; referenced or not
+inline constexpr std::size_t kEvictionLook = 16;            // of the two, looked at per insertion, so that it stays cheap
 inline constexpr std::size_t kMapRowsCached = 4096;        // decoded map rows, up to 8 KiB each; then settled ones go
 inline constexpr std::uint64_t kMapRowsUncounted = 64;     // of 128 MiB: so many are not worth asking how many there are
 inline constexpr std::size_t kUnsettledRowsMax = 2048;     // rows that hold slots back for the next durable commit; then it comes early

@@ -14,7 +14,7 @@ namespace {
 // What init makes, taken back unless keep() is called: a store without its key would be a trap.
 class HalfMade {
  public:
-  explicit HalfMade(const std::string& store) : store_(store), folder_was_there_(exists(store)) {}
+  explicit HalfMade(const std::string& store) : store_(store), folder_was_there_(name_taken(store)) {}
   ~HalfMade() {
     std::error_code ignored;  // the error that brought us here is the one to tell
     if (store_made_) {
@@ -45,7 +45,7 @@ Result<UnlockSecret> secret_for(const InitOptions& options, HalfMade& made) {
   if (options.unlock.passphrase_file) return read_passphrase_file(*options.unlock.passphrase_file);
   if (!options.unlock.key_file) return UnlockSecret(KeyFile{Key::random()});
   const std::string& path = *options.unlock.key_file;
-  if (exists(path)) return read_key_file(path);
+  if (name_taken(path)) return read_key_file(path);
   Key key = Key::random();
   COFFER_TRY(write_new_file(path, key.view()));
   made.add_key_file(path);

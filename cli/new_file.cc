@@ -25,7 +25,7 @@ bool sync_folder_of(const std::string& path) {
 
 }  // namespace
 
-bool exists(const std::string& path) {
+bool name_taken(const std::string& path) {
   struct stat found;
   return ::lstat(path.c_str(), &found) == 0;
 }

@@ -8,7 +8,7 @@
 namespace coffer {
 
 // Whether the name is taken, be it by a link that leads nowhere.
-bool exists(const std::string& path);
+bool name_taken(const std::string& path);
 
 // A file that was not there before and that only its owner reads, durable when this returns. None is left when it
 // fails.

@@ -8,7 +8,7 @@ namespace coffer {
 namespace {
 
 Result<UnlockSecret> key_in(const std::string& path) {
-  if (exists(path)) return read_key_file(path);
+  if (name_taken(path)) return read_key_file(path);
   Key key = Key::random();
   COFFER_TRY(write_new_file(path, key.view()));
   return UnlockSecret(KeyFile{std::move(key)});

@@ -1,8 +1,5 @@
 #include "crypto/hkdf.h"
 
-// The hashes themselves and not OpenSSL's EVP: a state on the stack is copied by assignment and wiped, while EVP's
-// contexts, fetched and allocated per use, cost more than a short HMAC computes.
-#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>
 
 #include <algorithm>
@@ -22,6 +19,10 @@ void must(int done) {
   std::abort();
 }
 
+// The hashes themselves, which OpenSSL deprecates, and not its EVP: a state on the stack is copied by assignment and
+// wiped, while EVP's contexts, fetched and allocated per use, cost more than a short HMAC computes.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 struct Sha256 {
   using State = SHA256_CTX;
   static constexpr std::size_t kSize = SHA256_DIGEST_LENGTH, kBlockSize = SHA256_CBLOCK;
@@ -37,6 +38,7 @@ struct Sha384 {
   static void add(State& state, BytesView bytes) { must(SHA384_Update(&state, bytes.data(), bytes.size())); }
   static void finish(State& state, std::uint8_t* out) { must(SHA384_Final(out, &state)); }
 };
+#pragma GCC diagnostic pop
 
 template <class State>
 void wipe_state(State& state) {

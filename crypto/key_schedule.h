@@ -7,7 +7,7 @@
 
 namespace coffer {
 
-inline constexpr std::size_t kSaltSize = 32;  // of the salts that are random
+inline constexpr std::size_t kSaltSize = 32;  // of random salts, but for Argon2's
 
 // HKDF-SHA384 (RFC 5869) over a Key: extract with salt, expand to 32 bytes with info.
 Key derive_key(const Key& input, BytesView salt, BytesView info);

@@ -68,24 +68,24 @@ bool opens_kind(const UnlockSecret& secret, SlotKind kind) {
 Error damaged_slots() { return {Code::kDamaged, "keyslots.json is not one that Coffer writes"}; }
 
 Json slot_json(const UnlockSlot& slot) {
-  Json json = {{"id", slot.id}, {"kind", slot_kind_name(slot.kind)}};
+  Json object = {{"id", slot.id}, {"kind", slot_kind_name(slot.kind)}};
   if (slot.kind == SlotKind::kPassphrase)
-    json["argon2id"] = {{"passes", slot.argon2_ops}, {"bytes", slot.argon2_bytes}, {"salt", hex(slot.salt)}};
-  json["wrapped"] = hex(slot.wrapped);
-  return json;
+    object["argon2id"] = {{"passes", slot.argon2_ops}, {"bytes", slot.argon2_bytes}, {"salt", hex(slot.salt)}};
+  object["wrapped"] = hex(slot.wrapped);
+  return object;
 }
 
 // Throws what nlohmann throws; parse() catches it.
-std::optional<UnlockSlot> parse_slot(const Json& json) {
+std::optional<UnlockSlot> parse_slot(const Json& object) {
   UnlockSlot slot;
-  slot.id = json.at("id").get<std::string>();
-  const auto kind = parse_kind(json.at("kind").get<std::string>());
-  auto wrapped = unhex(json.at("wrapped").get<std::string>());
+  slot.id = object.at("id").get<std::string>();
+  const auto kind = parse_kind(object.at("kind").get<std::string>());
+  auto wrapped = unhex(object.at("wrapped").get<std::string>());
   if (!parse_uuid(slot.id) || !kind || !wrapped || wrapped->size() != kWrapSize) return std::nullopt;
   slot.kind = *kind;
   slot.wrapped = *std::move(wrapped);
   if (slot.kind != SlotKind::kPassphrase) return slot;
-  const Json& argon2 = json.at("argon2id");
+  const Json& argon2 = object.at("argon2id");
   slot.argon2_ops = argon2.at("passes").get<std::uint64_t>();
   slot.argon2_bytes = argon2.at("bytes").get<std::uint64_t>();
   auto salt = unhex(argon2.at("salt").get<std::string>());
@@ -163,9 +163,9 @@ Bytes UnlockSlots::change_proof(const KeySchedule& keys, const UnlockSlots& next
   return proof;
 }
 
-Result<UnlockSlots> UnlockSlots::parse(std::string_view json) try {
-  if (json.size() > kUnlockSlotsJsonMax) return damaged_slots();
-  const Json document = Json::parse(json);
+Result<UnlockSlots> UnlockSlots::parse(std::string_view text) try {
+  if (text.size() > kUnlockSlotsJsonMax) return damaged_slots();
+  const Json document = Json::parse(text);
   const auto store = unhex(document.at("store").get<std::string>());
   const Json& array = document.at("slots");
   if (document.at("version").get<int>() != 1 || !store || store->size() != StoreId{}.size()) return damaged_slots();

@@ -12,8 +12,8 @@ namespace coffer {
 namespace {
 
 constexpr std::uint64_t kAuditHeadSize = 4096;
-constexpr std::uint64_t kKeySlotDistance = 2048;
-constexpr std::size_t kKeySlotSize = 1 + kWrapSize;
+constexpr std::uint64_t kAuditSlotDistance = 2048;
+constexpr std::size_t kAuditSlotSize = 1 + kWrapSize;
 constexpr std::size_t kFrameStep = 256;
 constexpr std::size_t kAuditFrameHeadSize = 4 + kSealSize;
 constexpr std::size_t kContentHeadSize = 1 + 3 * 8;
@@ -46,7 +46,7 @@ Result<Bytes> make_slot(const KeySchedule& keys, const AeadSuite& suite, std::ui
   return std::move(out).take();
 }
 
-Bytes encode_frame(const AuditFrame& frame) {
+Bytes encode_audit_frame(const AuditFrame& frame) {
   WireWriter out;
   out.u8(static_cast<std::uint8_t>(frame.kind)).u64(frame.records_before).u64(frame.missing).u64(frame.cuts);
   if (frame.kind == AuditFrame::Kind::kBegin) {
@@ -61,7 +61,7 @@ Bytes encode_frame(const AuditFrame& frame) {
   return content;
 }
 
-std::optional<AuditFrame> decode_frame(BytesView content) {
+std::optional<AuditFrame> decode_audit_frame(BytesView content) {
   WireReader in(content);
   AuditFrame frame;
   const std::uint8_t kind = in.u8();
@@ -140,8 +140,8 @@ Result<AuditFile> AuditFile::open(Disk& disk, const KeySchedule& keys, const Aea
   COFFER_ASSIGN(auto file, disk.open(audit_file_name(number), OpenMode::kExisting));
   const Key wrapping = wrapping_key(keys);
   for (std::uint8_t slot = 0; slot < 2; ++slot) {
-    std::array<std::uint8_t, kKeySlotSize> stored{};
-    COFFER_ASSIGN(const std::size_t size, file->pread(slot * kKeySlotDistance, stored));
+    std::array<std::uint8_t, kAuditSlotSize> stored{};
+    COFFER_ASSIGN(const std::size_t size, file->pread(slot * kAuditSlotDistance, stored));
     if (size < stored.size()) break;
     const std::uint8_t moved = stored[0];
     const Bytes aad = slot_aad(keys.store_id(), number, slot, moved);
@@ -183,7 +183,7 @@ Result<std::optional<AuditFrame>> AuditFile::read(AuditPlace& place) {
   const BytesView all(stored);
   if (!cipher_->open(frame_aad(place.chain, size), all.last(size), all.subspan(4, kSealSize), content)) return no_frame;
 
-  auto frame = decode_frame(content);
+  auto frame = decode_audit_frame(content);
   const bool is_first = place.offset == kAuditHeadSize;
   if (!frame || (frame->kind == AuditFrame::Kind::kBegin) != is_first) return no_frame;
   if (!is_first && (frame->records_before != place.records || frame->missing < place.missing)) return no_frame;
@@ -197,7 +197,7 @@ Result<std::optional<AuditFrame>> AuditFile::read(AuditPlace& place) {
 
 Status AuditFile::write(AuditPlace& place, const AuditFrame& frame) {
   assert(place.file == number_ && (frame.kind == AuditFrame::Kind::kBegin) == (place.offset == kAuditHeadSize));
-  const Bytes content = encode_frame(frame);
+  const Bytes content = encode_audit_frame(frame);
   assert(content.size() <= kCipherSizeMax);
   const auto size = static_cast<std::uint32_t>(content.size());
   WireWriter out;
@@ -236,13 +236,13 @@ Status AuditFile::wrap_for(const KeySchedule& next) {
   const auto other = static_cast<std::uint8_t>(1 - slot_);
   const auto moved = static_cast<std::uint8_t>(std::min<int>(moved_ + 1, kMovedMax));
   COFFER_ASSIGN(const Bytes slot, make_slot(next, *suite_, number_, other, moved, key_));
-  COFFER_TRY(file_->pwrite(other * kKeySlotDistance, slot));
+  COFFER_TRY(file_->pwrite(other * kAuditSlotDistance, slot));
   return file_->sync();
 }
 
 Status AuditFile::forget_other_roots() {
-  std::array<std::uint8_t, kKeySlotSize> stored{};
-  const std::uint64_t offset = (1 - slot_) * kKeySlotDistance;
+  std::array<std::uint8_t, kAuditSlotSize> stored{};
+  const std::uint64_t offset = (1 - slot_) * kAuditSlotDistance;
   COFFER_TRY(file_->pread(offset, stored));
   if (all_zeros(stored)) return {};
   stored.fill(0);

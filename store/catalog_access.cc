@@ -10,6 +10,8 @@ namespace {
 constexpr std::string_view kUsers = "user:", kBucketPolicies = "policy.bucket:", kKeyPolicies = "policy.key:",
                            kKeyGrants = "grants.key:";
 constexpr std::uint8_t kAccessVersion = 1;
+// A user's row with ten policies in overflow pages, and the splits above.
+constexpr std::uint32_t kSaveUserPages = 64;
 
 std::string named(std::string_view prefix, std::string_view rest) { return std::string(prefix).append(rest); }
 std::string user_name(const AccountId& account, std::string_view name) {
@@ -170,7 +172,7 @@ Result<std::vector<UserRecord>> Catalog::load_users() {
 
 Status Catalog::save_user(const UserRecord& user) {
   std::lock_guard lock(state_->mutex);
-  COFFER_TRY(state_->database->reserve(kSavePages));
+  COFFER_TRY(state_->database->reserve(kSaveUserPages));
   Bytes encoded = encode_user(user);
   Savepoint savepoint(*this);
   auto saved = put_access(user_name(user.account, user.name), encoded);
@@ -181,7 +183,7 @@ Status Catalog::save_user(const UserRecord& user) {
 
 Status Catalog::remove_user(const AccountId& account, std::string_view name) {
   std::lock_guard lock(state_->mutex);
-  COFFER_TRY(state_->database->reserve(kSavePages));
+  COFFER_TRY(state_->database->reserve(kSaveUserPages));
   return remove_blob(user_name(account, name));
 }
 

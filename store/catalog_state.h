@@ -45,10 +45,6 @@ inline constexpr std::uint64_t kFormatOfPolicies = 2;  // once it holds users or
 inline constexpr std::uint64_t kFormatOfJournal = 3;   // once it kept chunks until their data files were synced
 inline constexpr int kMapRowBits = 24;  // of a map row's id; the inode is above them
 static_assert(kMapRowMax == (1U << kMapRowBits) - 1);
-// What one of these can change: a user's row with ten policies; a key's grants; its row with 226 materials of 250 bytes
-// and 50 tags of 400 characters. Overflow pages, the leaves they are in, and the splits above them. Claimed before the
-// first write: a disk that fills up at the commit would take the whole transaction with it.
-inline constexpr std::uint32_t kSavePages = 64;
 
 Status make_tables(Statements& statements);
 // From now on the store is of this format at least: earlier versions refuse it.

@@ -15,9 +15,6 @@
 
 namespace coffer {
 
-// Of what is cached, here and in OpenObjects, looked at per insertion, so that an insertion stays cheap.
-inline constexpr std::size_t kEvictionLook = 16;
-
 // The attributes of inodes in use, ahead of the catalog: changes stay here until flush_locked() at a commit. And who
 // refers to which inode. Thread-safe; "_locked" verbs expect Catalog::mutex() to be held, which comes before the
 // cache's own lock.

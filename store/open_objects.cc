@@ -3,7 +3,6 @@
 #include <cassert>
 
 #include "base/limits.h"
-#include "store/inode_cache.h"
 
 namespace coffer {
 

@@ -4,7 +4,6 @@
 #include <cassert>
 
 #include "base/wire.h"
-#include "store/sealed_pages.h"
 
 namespace coffer {
 namespace {

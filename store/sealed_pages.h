@@ -13,7 +13,6 @@
 namespace coffer {
 
 inline constexpr std::string_view kDatabaseName = "coffer.db";
-inline constexpr std::size_t kPageContentSize = kPageSize - kPageReserved;  // SQLite's; the seal is behind it
 
 // coffer.db (docs/FORMAT.md section 6): SQLite's pages, each sealed on its own, and each the newest of its place: its
 // tag is in PageTags. Pages count from 1. Bytes of the file beyond pages() are left over from a checkpoint that a crash

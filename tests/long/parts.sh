@@ -14,8 +14,8 @@ part_tsan() {
 }
 
 part_ubsan() {
-  step 'configure with all of UBSan' configure build-ubsan -Ddebug=false -Doptimization=1 -Dcpp_args=-g1 -Db_sanitize=undefined \
-    -Db_lundef=false || return 1
+  step 'configure with all of UBSan' configure build-ubsan -Ddebug=false -Doptimization=1 "-Dcpp_args=[$unity_args]" -Db_sanitize=undefined \
+    -Db_lundef=false "${unity[@]}" || return 1
   step 'build with all of UBSan' ninja -C build-ubsan || return 1
   UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 run_tests 'unit tests under all of UBSan' build-ubsan --no-suite mount \
     --timeout-multiplier 4
