@@ -23,8 +23,7 @@ part_ubsan() {
 
 part_clang() {
   install_packages clang
-  step 'configure with clang' env CXX=clang++ meson setup --reconfigure build-clang ||
-    step 'configure with clang afresh' env CXX=clang++ meson setup --wipe build-clang || return 1
+  CXX=clang++ step 'configure with clang' configure build-clang -Ddebug=false || return 1
   step 'build with clang' ninja -k 0 -C build-clang || return 1
   local failed=0
   run_tests 'unit tests, built with clang' build-clang --no-suite mount || failed=1
@@ -37,8 +36,7 @@ part_clang() {
 part_fuzz() {
   local seconds=${COFFER_FUZZ_SECONDS:-600} failed=0 program target log
   install_packages clang libclang-rt-14-dev
-  step 'configure for fuzzing' env CXX=clang++ meson setup --reconfigure build-fuzz "${fuzz_options[@]}" ||
-    step 'configure for fuzzing afresh' env CXX=clang++ meson setup --wipe build-fuzz "${fuzz_options[@]}" || return 1
+  CXX=clang++ step 'configure for fuzzing' configure build-fuzz "${fuzz_options[@]}" || return 1
   step 'build for fuzzing' ninja -C build-fuzz campaigns || return 1
   for program in build-fuzz/tests/fuzz/*_campaign; do
     target=$(basename "$program" _campaign)
@@ -52,7 +50,7 @@ part_fuzz() {
   return $failed
 }
 fuzz_options=(-Dfuzz=enabled -Ddebug=false -Doptimization=1 '-Dcpp_args=["-g1","-fsanitize=fuzzer-no-link"]' -Db_sanitize=address,undefined
-  -Db_lundef=false)
+  -Db_lundef=false "${unity[@]}")
 
 # outside NAME WHERE: other people's tests, from where an environment variable says; without it there is nothing to run.
 outside() {
