@@ -177,6 +177,13 @@ inline constexpr std::size_t kCatPieceSize = 1 << 20;     // 64 chunks at a time
 inline constexpr unsigned kFuseBackgroundMax = 64;
 inline constexpr unsigned kFuseWorkersMin = 3;  // one receives, one waits for the disk, one serves what the notifier causes
 inline constexpr unsigned kFuseWorkersMax = 4;  // more only wait for the catalog's lock
+// A thread that waits for a flush keeps the device so long: a flush of a fast disk is over, and who asks meanwhile hardly
+// notices. After two flushes in a row that lasted or held others up the device goes to others without delay for the
+// next 64; one alone is a thread that the machine stopped.
+inline constexpr std::int64_t kLoanLookUs = 2000;
+inline constexpr unsigned kLoansMissed = 2;
+inline constexpr unsigned kLoansRefused = 64;
+inline constexpr unsigned kLoanLooksIdle = 16;  // then nobody looks any more, until the next
 inline constexpr std::int64_t kWriteBackMs = 5000;          // for the kernel's dirty pages of a key that ends, or at the end
 inline constexpr std::size_t kCopyRangeMax = 16 << 20;      // of one copy_file_range request: the caller asks on
 inline constexpr std::size_t kGroupsMax = 65536;            // NGROUPS_MAX

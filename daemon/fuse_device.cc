@@ -75,25 +75,31 @@ bool kills_privileges(BytesView request) {
   return false;  // what CREATE makes has no privileges yet
 }
 
-bool takes_long(BytesView request) {
+std::uint32_t caller(BytesView request) {
   const auto header = header_of(request);
-  if (!header) return false;
+  return header ? header->pid : 0;
+}
+
+Effort effort(BytesView request) {
+  const auto header = header_of(request);
+  if (!header) return Effort::kShort;
+  const auto long_if = [](bool is_long) { return is_long ? Effort::kLong : Effort::kShort; };
   switch (header->opcode) {
     case FUSE_FSYNC:
-    case FUSE_FSYNCDIR:
+    case FUSE_FSYNCDIR: return Effort::kFlush;
     case FUSE_FALLOCATE:
     case FUSE_COPY_FILE_RANGE:
-    case FUSE_LSEEK: return true;
+    case FUSE_LSEEK: return Effort::kLong;
     case FUSE_READ: {
       const auto read = fixed_part<fuse_read_in>(request);
-      return read && read->size > kLongTransfer;
+      return long_if(read && read->size > kLongTransfer);
     }
-    case FUSE_WRITE: return request.size() > kLongTransfer;
+    case FUSE_WRITE: return long_if(request.size() > kLongTransfer);
     case FUSE_SETATTR: {
       const auto setattr = fixed_part<fuse_setattr_in>(request);
-      return setattr && (setattr->valid & FATTR_SIZE) != 0;
+      return long_if(setattr && (setattr->valid & FATTR_SIZE) != 0);
     }
-    default: return false;
+    default: return Effort::kShort;
   }
 }
 
@@ -126,6 +132,7 @@ FuseDevice::~FuseDevice() { ::close(wake_fd_); }
 
 ssize_t FuseDevice::receive(int fd, void* into, std::size_t size) {
   ssize_t got = ::read(fd, into, size);
+  came_at_once_ = got >= 0;
   if (got < 0 && errno == EAGAIN && !spin(fd, into, size, &got)) got = sleep(fd, into, size);
   if (got < 0) return got;
   const BytesView request(static_cast<const std::uint8_t*>(into), static_cast<std::size_t>(got));

@@ -29,8 +29,12 @@ bool ask_for_killpriv(const InitOffer& offer, const iovec* message, int count);
 // WRITE, OPEN, CREATE or SETATTR that takes set-user-id, set-group-id and file capabilities away.
 bool kills_privileges(BytesView request);
 
-// Requests that may wait for the disk or seal much: others are served better meanwhile.
-bool takes_long(BytesView request);
+// The thread that asks; 0 for the kernel itself, and where we cannot see it.
+std::uint32_t caller(BytesView request);
+
+// What serving a request takes: little; a wait for the disk; or so much that others are served better meanwhile.
+enum class Effort { kShort, kFlush, kLong };
+Effort effort(BytesView request);
 
 }  // namespace fuse_wire
 
@@ -52,6 +56,8 @@ class FuseDevice {
   // Whether another request waits already, of the receiving thread. Where none did it is not asked each time: a system
   // call costs a tenth of a round trip.
   bool crowded(int fd);
+  // Whether the request received last had been there before it was asked for.
+  bool came_at_once() const { return came_at_once_; }
 
   // Of the request this thread received last.
   static bool request_kills_privileges();
@@ -64,6 +70,7 @@ class FuseDevice {
   int wake_fd_;
   // Of the receiving thread.
   bool coming_ = false;          // the last request came soon after the one before
+  bool came_at_once_ = false;    // the last request
   bool crowded_ = false;         // when it was asked last
   unsigned since_asked_ = 0;     // requests
   std::optional<fuse_wire::InitOffer> offer_;

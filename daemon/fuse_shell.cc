@@ -77,7 +77,7 @@ std::string escaped(const std::string& value) {
 }
 
 // Of a thread that serves, its turn at the device.
-thread_local std::unique_lock<std::mutex>* turn = nullptr;
+thread_local ReceivingTurn::Holder* turn = nullptr;
 
 // libfuse says what it refuses to a log of its own, in pieces; mounting reads it.
 thread_local std::string libfuse_said;
@@ -228,7 +228,7 @@ Status FuseShell::State::Waits::begin() {
   if (shell.workers_waiting >= static_cast<int>(kKeyWaitersMax))
     return Error{Code::kKmsAway, "too many requests wait for the external KMS"};
   ++shell.workers_waiting;
-  if (turn->owns_lock()) turn->unlock();
+  turn->give();
   const bool too_few = shell.workers_left - shell.workers_waiting < shell.workers_wanted;
   if (too_few && fuse_session_exited(shell.session) == 0) shell.add_worker_locked();
   return {};
@@ -240,14 +240,16 @@ void FuseShell::State::Waits::end() {
 }
 
 // Short requests are served by the thread that received them, which keeps the device meanwhile: waking another thread
-// costs more than they do. Long ones, those with others waiting behind, and those that wait for a key let another thread
-// receive.
+// costs more than they do, and more than most flushes do, which get it on loan. Long ones, those with others waiting
+// behind, and those that wait for a key let another thread receive.
 void FuseShell::State::serve() {
   fuse_buf request = {};
-  std::unique_lock lock(receiving);
-  turn = &lock;
+  ReceivingTurn::Holder holder(receiving);
+  turn = &holder;
+  std::uint32_t flushed_for = 0;  // who asked for the last request, if it was a flush
   if (options.kms_may_be_slow) KeyWaits::tell_of_this_thread(&key_waits);
   while (fuse_session_exited(session) == 0) {
+    holder.take();
     const int size = fuse_session_receive_buf(session, &request);
     if (size == -EINTR && fuse_session_exited(session) == 0) continue;
     if (size <= 0) {
@@ -255,15 +257,22 @@ void FuseShell::State::serve() {
       continue;
     }
     const BytesView bytes(static_cast<const std::uint8_t*>(request.mem), static_cast<std::size_t>(size));
-    if (fuse_wire::takes_long(bytes) || device.crowded(fuse_session_fd(session))) lock.unlock();
+    const std::uint32_t caller = fuse_wire::caller(bytes);
+    if (flushed_for != 0 && caller != 0 && caller != flushed_for && device.came_at_once()) receiving.was_missed();
+    const auto effort = fuse_wire::effort(bytes);
+    flushed_for = effort == fuse_wire::Effort::kFlush ? caller : 0;
+    const bool crowded = device.crowded(fuse_session_fd(session));
+    if (flushed_for != 0 && !crowded)
+      holder.lend();
+    else if (effort != fuse_wire::Effort::kShort || crowded)
+      holder.give();
     fuse_session_process_buf(session, &request);
     if (options.kms_may_be_slow && leave_if_too_many()) {
       std::free(request.mem);
       return;
     }
-    if (!lock.owns_lock()) lock.lock();
   }
-  lock.unlock();
+  holder.give();
   std::free(request.mem);
   const std::lock_guard workers_lock(workers_mutex);
   if (--workers_left == 0) {

@@ -16,6 +16,7 @@
 #include "daemon/error_number.h"
 #include "daemon/fuse_device.h"
 #include "daemon/fuse_shell.h"
+#include "daemon/receiving_turn.h"
 #include "store/key_waits.h"
 
 // What the fuse_*.cc files share.
@@ -61,7 +62,7 @@ struct FuseShell::State {
   fuse_session* session = nullptr;
   int ended_fd;
 
-  std::mutex receiving;  // held by the one thread that reads the device
+  ReceivingTurn receiving;  // at the device
 
   // Threads that serve. For each that waits for a key another one is there, so that a KMS that takes its time holds up
   // those alone who need it.

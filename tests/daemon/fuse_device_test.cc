@@ -102,16 +102,29 @@ TEST(FuseWire, HearsThatPrivilegesGo) {
   EXPECT_FALSE(fuse_wire::kills_privileges({}));
 }
 
-TEST(FuseWire, LongRequestsAreTold) {
-  EXPECT_TRUE(fuse_wire::takes_long(request(FUSE_FSYNC, fuse_fsync_in{})));
+TEST(FuseWire, TellsWhatARequestTakes) {
+  using fuse_wire::Effort;
+  EXPECT_EQ(fuse_wire::effort(request(FUSE_FSYNC, fuse_fsync_in{})), Effort::kFlush);
+  EXPECT_EQ(fuse_wire::effort(request(FUSE_FSYNCDIR, fuse_fsync_in{})), Effort::kFlush);
   fuse_read_in read = {};
   read.size = 4096;
-  EXPECT_FALSE(fuse_wire::takes_long(request(FUSE_READ, read)));
+  EXPECT_EQ(fuse_wire::effort(request(FUSE_READ, read)), Effort::kShort);
   read.size = 1 << 20;
-  EXPECT_TRUE(fuse_wire::takes_long(request(FUSE_READ, read)));
-  EXPECT_FALSE(fuse_wire::takes_long(request(FUSE_WRITE, fuse_write_in{}, 4096)));
-  EXPECT_TRUE(fuse_wire::takes_long(request(FUSE_WRITE, fuse_write_in{}, 1 << 20)));
-  EXPECT_FALSE(fuse_wire::takes_long(request(FUSE_GETATTR, fuse_getattr_in{})));
+  EXPECT_EQ(fuse_wire::effort(request(FUSE_READ, read)), Effort::kLong);
+  EXPECT_EQ(fuse_wire::effort(request(FUSE_WRITE, fuse_write_in{}, 4096)), Effort::kShort);
+  EXPECT_EQ(fuse_wire::effort(request(FUSE_WRITE, fuse_write_in{}, 1 << 20)), Effort::kLong);
+  EXPECT_EQ(fuse_wire::effort(request(FUSE_GETATTR, fuse_getattr_in{})), Effort::kShort);
+  EXPECT_EQ(fuse_wire::effort({}), Effort::kShort);
+}
+
+TEST(FuseWire, TellsWhoAsks) {
+  Bytes asked = request(FUSE_FSYNC, fuse_fsync_in{});
+  fuse_in_header header;
+  std::memcpy(&header, asked.data(), sizeof(header));
+  header.pid = 4711;
+  std::memcpy(asked.data(), &header, sizeof(header));
+  EXPECT_EQ(fuse_wire::caller(asked), 4711U);
+  EXPECT_EQ(fuse_wire::caller({}), 0U);
 }
 
 // A datagram socket keeps messages apart as /dev/fuse does.

@@ -1,0 +1,217 @@
+#include "daemon/receiving_turn.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "base/limits.h"
+
+namespace coffer {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Another thread that wants the turn, and keeps it until it is told.
+class Other {
+ public:
+  explicit Other(ReceivingTurn& turn)
+      : thread_([this, &turn] {
+          ReceivingTurn::Holder holder(turn);
+          holder.take();
+          has_it_ = true;
+          has_it_.notify_all();
+          released_.wait(false);
+        }) {}
+  ~Other() { release(); }
+
+  bool has_it() const { return has_it_; }
+  void wait() { has_it_.wait(false); }
+  void release() {
+    if (!thread_.joinable()) return;
+    released_ = true;
+    released_.notify_all();
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> has_it_ = false, released_ = false;
+  std::thread thread_;  // last: it uses the others
+};
+
+TEST(ReceivingTurn, OneHasItUntilItIsGiven) {
+  ReceivingTurn turn;
+  ReceivingTurn::Holder holder(turn);
+  holder.take();
+  Other other(turn);
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_FALSE(other.has_it());
+  holder.give();
+  other.wait();
+}
+
+TEST(ReceivingTurn, AHolderThatGoesGives) {
+  ReceivingTurn turn;
+  {
+    ReceivingTurn::Holder holder(turn);
+    holder.take();
+  }
+  Other(turn).wait();
+}
+
+TEST(ReceivingTurn, AShortLoanComesBack) {
+  ReceivingTurn turn;
+  ReceivingTurn::Holder holder(turn);
+  holder.take();
+  std::atomic<bool> has_gone = false;
+  std::thread other([&] {
+    ReceivingTurn::Holder them(turn);
+    them.take();
+    has_gone = true;
+  });
+  auto longest = std::chrono::nanoseconds(0);
+  for (int i = 0; i < 1000 && !has_gone; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    holder.lend();
+    holder.take();
+    longest = std::max(longest, std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin));
+  }
+  if (has_gone) {
+    EXPECT_GE(longest, std::chrono::microseconds(kLoanLookUs));  // the machine may stop a thread anywhere
+  }
+  holder.give();
+  other.join();
+}
+
+TEST(ReceivingTurn, ALoanThatLastsIsTakenOver) {
+  ReceivingTurn turn;
+  ReceivingTurn::Holder holder(turn);
+  holder.take();
+  Other before(turn);  // waits already when the loan begins
+  holder.lend();
+  before.wait();
+  before.release();
+  holder.take();
+}
+
+TEST(ReceivingTurn, WhoComesDuringALoanTakesItOver) {
+  ReceivingTurn turn;
+  ReceivingTurn::Holder holder(turn);
+  holder.take();
+  holder.lend();
+  Other(turn).wait();
+}
+
+// The watch ends when nobody lends for a while, and the next loan begins another.
+TEST(ReceivingTurn, ALoanAfterAPauseIsWatchedAgain) {
+  ReceivingTurn turn;
+  ReceivingTurn::Holder holder(turn);
+  holder.take();
+  std::atomic<bool> has_gone = false;
+  std::thread other([&] {
+    ReceivingTurn::Holder them(turn);
+    them.take();
+    has_gone = true;
+    has_gone.notify_all();
+  });
+  holder.lend();
+  holder.take();
+  std::this_thread::sleep_for(std::chrono::microseconds(kLoanLookUs) * (4 * kLoanLooksIdle));
+  holder.lend();
+  has_gone.wait(false);
+  other.join();
+}
+
+// How long another one waits for what is lent: a look at least, where it is a loan.
+std::chrono::nanoseconds wait_for_loan(ReceivingTurn& turn) {
+  ReceivingTurn::Holder holder(turn), other(turn);
+  holder.take();
+  holder.lend();
+  const auto begin = std::chrono::steady_clock::now();
+  other.take();
+  return std::chrono::steady_clock::now() - begin;
+}
+
+void lend_and_miss(ReceivingTurn& turn) {
+  ReceivingTurn::Holder holder(turn);
+  holder.take();
+  holder.lend();
+  holder.take();
+  turn.was_missed();
+}
+
+void lend_and_come_back(ReceivingTurn& turn) {
+  ReceivingTurn::Holder holder(turn);
+  holder.take();
+  holder.lend();
+}
+
+constexpr auto kLook = std::chrono::microseconds(kLoanLookUs);
+
+TEST(ReceivingTurn, LoansMissedInARowAreFollowedByGifts) {
+  ReceivingTurn turn;
+  for (unsigned i = 0; i < kLoansMissed; ++i) lend_and_miss(turn);
+  auto shortest = std::chrono::nanoseconds::max();
+  for (unsigned i = 0; i < kLoansRefused; ++i) shortest = std::min(shortest, wait_for_loan(turn));
+  EXPECT_LT(shortest, kLook);
+  EXPECT_GE(wait_for_loan(turn), kLook);  // then there are loans again
+}
+
+TEST(ReceivingTurn, LoansMissedNowAndThenAreNot) {
+  ReceivingTurn turn;
+  for (unsigned i = 0; i < 4 * kLoansMissed; ++i) {
+    lend_and_miss(turn);
+    lend_and_come_back(turn);
+  }
+  EXPECT_GE(wait_for_loan(turn), kLook);
+}
+
+TEST(ReceivingTurn, LoansThatLastAreFollowedByGifts) {
+  ReceivingTurn turn;
+  for (unsigned i = 0; i < kLoansMissed; ++i) EXPECT_GE(wait_for_loan(turn), kLook);
+  EXPECT_LT(std::min({wait_for_loan(turn), wait_for_loan(turn), wait_for_loan(turn)}), kLook);
+}
+
+TEST(ReceivingTurn, GivingAfterALoanGives) {
+  ReceivingTurn turn;
+  ReceivingTurn::Holder holder(turn);
+  holder.take();
+  holder.lend();
+  holder.give();
+  holder.give();  // what it has not it cannot give
+  Other other(turn);
+  other.wait();
+  holder.give();
+  EXPECT_TRUE(other.has_it());
+}
+
+TEST(ReceivingTurn, NeverTwoHaveIt) {
+  ReceivingTurn turn;
+  std::atomic<int> holders = 0;
+  std::atomic<bool> two = false;
+  std::atomic<int> taken = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      ReceivingTurn::Holder holder(turn);
+      for (int i = 0; i < 2000; ++i) {
+        holder.take();
+        ++taken;
+        if (++holders != 1) two = true;
+        --holders;
+        if (i % 7 == t) turn.was_missed();
+        if (i % 5 == 0) holder.give();
+        if (i % 5 == 1) holder.lend();
+        if (i % 200 == 1) std::this_thread::sleep_for(std::chrono::microseconds(3 * kLoanLookUs));
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_FALSE(two);
+  EXPECT_EQ(taken, 8000);
+}
+
+}  // namespace
+}  // namespace coffer
