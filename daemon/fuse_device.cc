@@ -179,8 +179,8 @@ void FuseDevice::wake() {
   assert(written == sizeof(one));
 }
 
-bool FuseDevice::crowded(int fd) {
-  if (!crowded_ && ++since_asked_ < kAskEvery) return false;
+bool FuseDevice::crowded(int fd, bool ask) {
+  if (!ask && !crowded_ && ++since_asked_ < kAskEvery) return false;
   since_asked_ = 0;
   pollfd one = {fd, POLLIN, 0};
   crowded_ = poll(&one, 1, /*timeout=*/0) > 0 && (one.revents & POLLIN) != 0;

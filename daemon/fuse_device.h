@@ -53,9 +53,9 @@ class FuseDevice {
   ssize_t send(int fd, const iovec* message, int count);
   // Ends receive() now, and each later one.
   void wake();
-  // Whether another request waits already, of the receiving thread. Where none did it is not asked each time: a system
-  // call costs a tenth of a round trip.
-  bool crowded(int fd);
+  // Whether another request waits already, of the receiving thread. Where none did it is not asked each time, unless it
+  // must be known: a system call costs a tenth of a round trip.
+  bool crowded(int fd, bool ask);
   // Whether the request received last had been there before it was asked for.
   bool came_at_once() const { return came_at_once_; }
 

@@ -246,10 +246,11 @@ void FuseShell::State::serve() {
   fuse_buf request = {};
   ReceivingTurn::Holder holder(receiving);
   turn = &holder;
-  std::uint32_t flushed_for = 0;  // who asked for the last request, if it was a flush
+  std::uint32_t caller_before = 0;
   if (options.kms_may_be_slow) KeyWaits::tell_of_this_thread(&key_waits);
   while (fuse_session_exited(session) == 0) {
     holder.take();
+    if (fuse_session_exited(session) != 0) break;
     const int size = fuse_session_receive_buf(session, &request);
     if (size == -EINTR && fuse_session_exited(session) == 0) continue;
     if (size <= 0) {
@@ -258,11 +259,12 @@ void FuseShell::State::serve() {
     }
     const BytesView bytes(static_cast<const std::uint8_t*>(request.mem), static_cast<std::size_t>(size));
     const std::uint32_t caller = fuse_wire::caller(bytes);
-    if (flushed_for != 0 && caller != 0 && caller != flushed_for && device.came_at_once()) receiving.was_missed();
+    if (holder.came_back() && caller != 0 && caller != caller_before && device.came_at_once()) holder.was_missed();
+    caller_before = caller;
     const auto effort = fuse_wire::effort(bytes);
-    flushed_for = effort == fuse_wire::Effort::kFlush ? caller : 0;
-    const bool crowded = device.crowded(fuse_session_fd(session));
-    if (flushed_for != 0 && !crowded)
+    const bool may_lend = effort == fuse_wire::Effort::kFlush && caller != 0;
+    const bool crowded = device.crowded(fuse_session_fd(session), /*ask=*/may_lend);
+    if (may_lend && !crowded)
       holder.lend();
     else if (effort != fuse_wire::Effort::kShort || crowded)
       holder.give();

@@ -62,7 +62,7 @@ struct FuseShell::State {
   fuse_session* session = nullptr;
   int ended_fd;
 
-  ReceivingTurn receiving;  // at the device
+  ReceivingTurn receiving;  // from the device
 
   // Threads that serve. For each that waits for a key another one is there, so that a KMS that takes its time holds up
   // those alone who need it.

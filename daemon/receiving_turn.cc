@@ -1,5 +1,7 @@
 #include "daemon/receiving_turn.h"
 
+#include <cassert>
+#include <chrono>
 #include <utility>
 
 #include "base/limits.h"
@@ -8,8 +10,9 @@ namespace coffer {
 
 void ReceivingTurn::Holder::take() {
   std::unique_lock lock(turn_.mutex_);
+  came_back_ = false;
   if (tenure_ != 0 && tenure_ == turn_.tenure_) {
-    turn_.is_lent_ = false;
+    came_back_ = std::exchange(turn_.is_lent_, false);
     return;
   }
   std::uint64_t seen = turn_.loans_ - (turn_.is_lent_ ? 1 : 0);
@@ -27,18 +30,15 @@ void ReceivingTurn::Holder::take() {
 
 void ReceivingTurn::Holder::give() {
   const std::lock_guard lock(turn_.mutex_);
-  if (tenure_ == 0 || tenure_ != turn_.tenure_) return;
-  tenure_ = turn_.tenure_ = 0;
-  turn_.is_lent_ = false;
-  turn_.changed_.notify_one();
+  if (tenure_ != 0 && tenure_ == turn_.tenure_) turn_.give_locked();
 }
 
 void ReceivingTurn::Holder::lend() {
-  std::unique_lock lock(turn_.mutex_);
+  const std::lock_guard lock(turn_.mutex_);
+  assert(tenure_ != 0 && tenure_ == turn_.tenure_);
   if (turn_.gifts_ > 0) {
     --turn_.gifts_;
-    lock.unlock();
-    give();
+    turn_.give_locked();
     return;
   }
   if (!std::exchange(turn_.last_was_missed_, false)) turn_.missed_ = 0;
@@ -47,13 +47,19 @@ void ReceivingTurn::Holder::lend() {
   if (!turn_.is_watched_) turn_.changed_.notify_one();
 }
 
-void ReceivingTurn::was_missed() {
-  const std::lock_guard lock(mutex_);
-  was_missed_locked();
+void ReceivingTurn::Holder::was_missed() {
+  assert(came_back_);
+  const std::lock_guard lock(turn_.mutex_);
+  turn_.miss_locked();
 }
 
-void ReceivingTurn::was_missed_locked() {
-  if (gifts_ > 0) return;
+void ReceivingTurn::give_locked() {
+  tenure_ = 0;
+  is_lent_ = false;
+  changed_.notify_one();
+}
+
+void ReceivingTurn::miss_locked() {
   last_was_missed_ = true;
   if (++missed_ < kLoansMissed) return;
   missed_ = 0;
@@ -74,7 +80,7 @@ bool ReceivingTurn::watch(std::unique_lock<std::mutex>& lock) {
     idle = loans_ == before ? idle + 1 : 0;
   }
   is_watched_ = false;
-  if (has_lasted) was_missed_locked();
+  if (has_lasted) miss_locked();
   return has_lasted || tenure_ == 0;
 }
 

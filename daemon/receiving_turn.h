@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -24,18 +23,21 @@ class ReceivingTurn {
     void take();  // waits for it; at once where it is this thread's still
     void give();
     void lend();  // until take() or give(); the same as give() after loans that were missed
+    // Whether the last take() was the end of a loan.
+    bool came_back() const { return came_back_; }
+    // Once it came back: a request of somebody else had waited for that.
+    void was_missed();
 
    private:
     ReceivingTurn& turn_;
     std::uint64_t tenure_ = 0;
+    bool came_back_ = false;
   };
-
-  // Of the loan before: a request of somebody else waited for its end.
-  void was_missed();
 
  private:
   bool watch(std::unique_lock<std::mutex>& lock);
-  void was_missed_locked();
+  void give_locked();
+  void miss_locked();
 
   std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
