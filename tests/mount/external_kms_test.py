@@ -1,14 +1,20 @@
 """Keys in a KMS elsewhere: another Coffer's, over loopback TCP, which checks every signature. It is killed, stopped so that it
 takes calls and answers none, brought back; its keys are disabled and rotated there."""
 
+import datetime
 import errno
+import ipaddress
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from mounted import COFFERD, EKEYREVOKED, ENOKEY, KMS_KEY_ID, MountTest, Scratch, coffer, content, drop_file, main, read_file, rule_xml, \
     wait_for, write_file
 
@@ -19,6 +25,91 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+class Authority:
+    """A certificate authority of the test's own: its certificate as a file, and servers' certificates."""
+
+    def __init__(self, folder, name):
+        self.folder, self.name, self.key = folder, x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]), self.new_key()
+        self.file = self.write(f"{name}.pem", self.certificate(self.name, self.key, x509.BasicConstraints(ca=True, path_length=None)))
+
+    @staticmethod
+    def new_key():
+        return ec.generate_private_key(ec.SECP256R1())
+
+    def certificate(self, subject, key, *extensions):
+        now = datetime.datetime.utcnow()
+        builder = x509.CertificateBuilder(self.name, subject, key.public_key(), x509.random_serial_number(),
+                                          now - datetime.timedelta(days=1), now + datetime.timedelta(days=1))
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=False)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def write(self, name, pem):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as file:
+            file.write(pem)
+        return path
+
+    def server(self, name):
+        """A TLS server's context, with a certificate for this name or address."""
+        key = self.new_key()
+        alternative = x509.IPAddress(ipaddress.ip_address(name)) if name[0].isdigit() else x509.DNSName(name)
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "kms")])
+        pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.write(f"{name}.server.pem",
+                                           pem + self.certificate(subject, key, x509.SubjectAlternativeName([alternative]))))
+        return context
+
+
+class TlsFront:
+    """Speaks TLS before a server on loopback; keeps what it was told."""
+
+    def __init__(self, context, behind):
+        self.context, self.behind, self.heard, self.connections = context, behind, bytearray(), 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"https://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.acceptor = threading.Thread(target=self.accept)
+        self.acceptor.start()
+
+    def accept(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        with client:
+            try:
+                secured = self.context.wrap_socket(client, server_side=True)
+            except OSError:  # the client does not believe it
+                return
+            with secured, socket.create_connection(("127.0.0.1", self.behind)) as server:
+                back = threading.Thread(target=self.carry, args=(server, secured))
+                back.start()
+                self.carry(secured, server, self.heard)
+                back.join()
+
+    @staticmethod
+    def carry(source, target, heard=None):
+        try:
+            while data := source.recv(65536):
+                if heard is not None:
+                    heard += data
+                target.sendall(data)
+            target.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.acceptor.join()
+        self.listener.close()
 
 
 class ExternalKms(MountTest):
@@ -259,6 +350,38 @@ class ExternalKms(MountTest):
         self.at.remount(self.flags[0], self.flags[1], "--kms-credentials-file", credentials)
         self.at.put_rule("bucket", "aws:kms", self.key)
         self.assertErrno(errno.EACCES, write_file, self.at.path("bucket", "f"), b"x")
+
+    # --- TLS ---
+    def over_tls(self, name, *ca):
+        """A mount whose KMS shows a certificate for this name, of the test's authority; ca: what the mount is told to believe."""
+        front = TlsFront(self.authority.server(name), self.port)
+        self.addCleanup(front.close)
+        self.at.remount("--kms-endpoint", front.url, *self.flags[2:], *ca)
+        return front
+
+    def test_a_kms_whose_certificate_is_vouched_for_is_asked(self):
+        self.authority = Authority(self.at.folder, "ours")
+        self.at.bucket("bucket", "aws:kms", self.key)
+        front = self.over_tls("127.0.0.1", "--kms-ca-file", self.authority.file)
+        write_file(self.at.path("bucket", "file"), b"sealed there")
+        self.at.remount("--kms-endpoint", front.url, *self.flags[2:], "--kms-ca-file", self.authority.file)
+        self.assertEqual(read_file(self.at.path("bucket", "file")), b"sealed there")
+        self.assertIn(b"TrentService.GenerateDataKey", front.heard)
+        self.assertIn(b"TrentService.Decrypt", front.heard)
+
+    def test_any_other_certificate_is_refused_before_a_word_is_said(self):
+        self.authority = Authority(self.at.folder, "ours")
+        other = Authority(self.at.folder, "others")
+        self.at.bucket("bucket", "aws:kms", self.key)
+        for name, *ca in (("127.0.0.1",), ("127.0.0.1", "--kms-ca-file", other.file),
+                          ("kms.example", "--kms-ca-file", self.authority.file), ("127.0.0.2", "--kms-ca-file", self.authority.file)):
+            with self.subTest(name=name, ca=ca):
+                front = self.over_tls(name, *ca)
+                self.answers_within(write_file, self.at.path("bucket", "file"), b"never sealed")
+                self.assertGreater(front.connections, 0)
+                self.assertEqual(front.heard, b"")
+                self.assertEqual(self.state()["state"], "away")
+                self.assertIn("certificate", self.state()["last_failure"])
 
     def test_a_start_that_cannot_work_says_what_to_give(self):
         self.at.unmount()
