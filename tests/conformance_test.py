@@ -109,8 +109,9 @@ def document(rows, found):
     by_area = {area: [name for name in rows if name.startswith(area + "-")] for area in AREAS}
     out = ["# Conformance", "",
            "Which test proves which row of S3's and KMS's contract. Made by tests/conformance_test.py from the tests, which name",
-           "the rows they prove; a test fails while this file says anything else. All tests named here run in `./check` (a few skip, and",
-           "say so, where curl or a second AES-GCM is not there), and a row without one is *missing*: not built, or built and not proven.", "",
+           "the rows they prove; a test fails while this file says anything else. All tests named here run in `./check`, which says what it",
+           "skipped: those of a tool that is not there (curl, the AWS CLI, boto3, node and npm's registry, s3cmd, rclone, a second AES-GCM",
+           "library) and those of the mount without /dev/fuse. A row without a test is *missing*: not built, or built and not proven.", "",
            "What a row rests on:", ""]
     out += [f"* {tag}: {text}" for tag, text in EVIDENCE.items()]
     out += ["", "| area | rows | proven | missing |", "|---|---|---|---|"]

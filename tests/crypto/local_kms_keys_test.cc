@@ -369,7 +369,9 @@ TEST_F(ImportTest, ATokenIsGoodForItsKeyAndADay) {
   clock.advance_ns(kDayNs - 1);
   EXPECT_TRUE(kms->import_material(key, parameters->token, wrapped, {}).ok()) << "a restart ends no import";
   clock.advance_ns(1);
-  EXPECT_EQ(kms->import_material(key, parameters->token, wrapped, {}).code(), Code::kExpiredImportToken);
+  const auto late = kms->import_material(key, parameters->token, wrapped, {});
+  ASSERT_EQ(late.code(), Code::kExpiredImportToken);
+  EXPECT_EQ(late.error().message, "The import token has expired. Call GetParametersForImport again");
 }
 
 TEST_F(ImportTest, WhatIsNoMaterialIsRefused) {

@@ -49,7 +49,10 @@ class Trail(MountTest):
                          ("us-east-1", "AwsApiCall", "000000000000"))
         self.assertEqual(record["additionalEventData"]["peerUid"], os.getuid())
         self.assertRegex(record["eventTime"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        self.assertRegex(record["eventVersion"], r"^1\.\d+$")
+        self.assertEqual((record["sourceIPAddress"], record["userAgent"]), ("local", ""))  # over TCP: tools_test
         self.assertNotIn("errorCode", record)
+        self.assertNotIn("errorMessage", record)
         self.assertEqual(len({r["eventID"] for r in self.records()}), len(self.records()))
 
     def test_every_kms_call_of_the_mount_leaves_one_record(self):  # AUD-02, BK-08
@@ -96,8 +99,9 @@ class Trail(MountTest):
         key = self.at.create_key()
         self.at.bucket("bucket", "aws:kms", key)
         self.at.cli("kms", "disable-key", key)
-        self.s3.kms("GenerateDataKey", KeyId=key, KeySpec="AES_256")
-        self.assertEqual(self.last("GenerateDataKey")["errorCode"], "DisabledException")
+        answer = self.s3.kms("GenerateDataKey", KeyId=key, KeySpec="AES_256")[1]
+        refused = self.last("GenerateDataKey")
+        self.assertEqual((refused["errorCode"], refused["errorMessage"]), ("DisabledException", answer["message"]))
         with self.assertRaises(OSError):
             write_file(self.at.path("bucket", "refused"), b"x")
         self.assertEqual(self.last("GenerateDataKey")["requestParameters"]["encryptionContext"],
@@ -138,10 +142,10 @@ class Trail(MountTest):
 
     # --- how it is read ---
 
-    def follow(self):
+    def follow(self, verb="export"):
         """A program that follows the trail, and has shown what is in it."""
         count = len(self.records())
-        process = subprocess.Popen([COFFER, "audit", "export", "--follow", "--socket", self.at.socket],
+        process = subprocess.Popen([COFFER, "audit", verb, "--follow", "--socket", self.at.socket],
                                    stdout=subprocess.PIPE, text=True)
         self.addCleanup(process.wait)
         self.addCleanup(process.stdout.close)
@@ -156,6 +160,11 @@ class Trail(MountTest):
         record = json.loads(process.stdout.readline())
         self.assertEqual(record["eventName"], "CreateKey")
         self.assertEqual(record["responseElements"]["keyMetadata"]["arn"], key)
+
+    def test_show_follows_too(self):
+        process = self.follow("show")
+        self.at.create_key()
+        self.assertIn("CreateKey", process.stdout.readline())
 
     def test_follow_goes_on_in_the_next_file(self):
         process = self.follow()

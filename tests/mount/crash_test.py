@@ -100,7 +100,7 @@ class Kill(MountTest):
 
     def test_after_kill_in_a_copy_the_survivors_are_a_prefix_and_whole(self):
         seed = int(os.environ.get("COFFER_SEED", random.randrange(10**6)))
-        print(f"seed {seed}", flush=True)
+        print(f"{self.id()}: seed {seed}, {ROUNDS} kills", flush=True)
         chance = random.Random(seed)
         for round_ in range(ROUNDS):
             sse = ("AES256", "aws:kms", "aws:kms:dsse")[round_ % 3]

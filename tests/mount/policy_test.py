@@ -261,6 +261,8 @@ class Policies(MountTest):
         self.assertEqual(status, 200)
         self.assertEqual(generate(a="1", b="2"), 200)
         self.assertEqual(generate(b="2"), 400)
+        self.assertEqual(ann.kms("GenerateDataKey", KeyId=key, KeySpec="AES_256", EncryptionContext={"a": "1"},
+                                 GrantTokens=[grant["GrantToken"]])[0], 200)
         again = owner.kms("CreateGrant", KeyId=key, GranteePrincipal=arn("ann"), Operations=["GenerateDataKey"],
                           Constraints={"EncryptionContextSubset": {"a": "1"}}, Name="for ann")[1]
         self.assertEqual(again["GrantId"], grant["GrantId"])
@@ -382,6 +384,12 @@ class Policies(MountTest):
         self.user_policy("bob", deny("kms:*"))
         self.assertEqual(self.as_uid(1002, "read", "f"), "EACCES")
         self.assertEqual(self.as_uid(1001, "read", "f"), f"{len(data)}")
+        self.user_policy("bob", allow("kms:*"))
+        self.assertEqual(self.as_uid(1002, "read", "f"), f"{len(data)}")
+        self.key_policy(key, OWNERS_KEY, deny("kms:Decrypt", Principal=to(arn("bob"))))
+        self.assertEqual(self.as_uid(1002, "read", "f"), "EACCES")
+        self.assertEqual(self.as_uid(1001, "read", "f"), f"{len(data)}")
+        self.assertEqual(read_file(self.at.path("bucket", "f")), data)
 
     # --- two accounts in one mount ---
     def account_with_key(self, name="eve", account=OTHER):

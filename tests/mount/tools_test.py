@@ -52,10 +52,16 @@ class AwsCli(ToolTest):
     def aws(self, *words, code=0):
         return run([self.program, "--endpoint-url", self.url, "--output", "json", *words], code=code, env=self.env)
 
-    def test_the_session_of_the_readme(self):  # SEED-57, SEED-79
+    def test_the_session_of_the_readme(self):  # SEED-57, SEED-79, AUD-01
         self.program = needed("aws")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            del self.env[name]
+        self.env.update(AWS_SHARED_CREDENTIALS_FILE=os.path.join(self.at.store, "credentials"), AWS_PROFILE="coffer")
         answer = lambda *words: json.loads(self.aws(*words).stdout or "null")
         key = answer("kms", "create-key", "--description", "photos")["KeyMetadata"]["Arn"]
+        record = [r for r in self.at.json("audit", "export")["Records"] if r["eventName"] == "CreateKey"][-1]
+        self.assertEqual(record["sourceIPAddress"], "127.0.0.1")
+        self.assertIn("aws-cli", record["userAgent"])
         answer("kms", "create-alias", "--alias-name", "alias/photos", "--target-key-id", key)
         self.aws("s3", "mb", "s3://photos")
         self.assertEqual(answer("s3api", "get-bucket-encryption", "--bucket", "photos")["ServerSideEncryptionConfiguration"],

@@ -11,7 +11,7 @@ import sys
 
 GTEST = re.compile(r"^\[ *(OK|FAILED|SKIPPED) *\] (\S+).* \(\d+ ms\)$", re.M)
 PYTHON = re.compile(r"^Ran (\d+) tests? in ", re.M)
-FIGURES = re.compile(r" MB/s|at most \d+ MB|markers, |: seed \d+|COFFER_SEED=\d+|states of the disk")
+FIGURES = re.compile(r" MB/s|at most \d+ MB|markers, |: seed \d+|COFFER_SEED=\d+|states of the disk|runs up to call|objects a second")
 PYTHON_BAD = re.compile(r"(failures|errors|unexpected successes)=(\d+)")
 PYTHON_SKIPPED = re.compile(r"^(\w+ \([\w.]+\)).* \.\.\. .*skipped '(.*)'$", re.M)
 
