@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 
 from mounted import MountTest, content, main, read_file, run, wait_for, write_file
 
@@ -97,6 +98,16 @@ class Kill(MountTest):
         child.wait(timeout=60)
         told = read_file(journal).decode().split()
         return bucket, [int(t[1:]) for t in told if t[0] == "c"], [int(t[1:]) for t in told if t[0] == "s"]
+
+    def test_what_was_closed_a_second_before_the_kill_is_there(self):  # 50 ms are promised
+        bucket = self.at.bucket("bucket")
+        for i in range(20):
+            write_file(f"{bucket}/f{i}", content(i, 20_000))
+        time.sleep(1)
+        self.at.kill()
+        self.at.mount()
+        for i in range(20):
+            self.assertEqual(read_file(f"{bucket}/f{i}"), content(i, 20_000))
 
     def test_after_kill_in_a_copy_the_survivors_are_a_prefix_and_whole(self):
         seed = int(os.environ.get("COFFER_SEED", random.randrange(10**6)))

@@ -1,11 +1,13 @@
 """Power cuts of the file system below the store: ext4 and xfs on loop devices, shut down without their log (XFS_IOC_GOINGDOWN)."""
 
 import fcntl
+import mmap
 import os
 import random
 import shutil
 import struct
 import tempfile
+import time
 import unittest
 
 from mounted import LONG, MountTest, Scratch, content, fsync, main, read_file, run, wait_for, write_file
@@ -43,6 +45,7 @@ class PowerCut:
         os.mkdir(outside)
         self.at.dir = outside
         self.at.init().mount()
+        self.open_files = []
 
     def unmount_below(self):
         wait_for(lambda: run(["umount", self.below], code=None).returncode == 0, "the disk below to unmount")
@@ -53,6 +56,11 @@ class PowerCut:
         fcntl.ioctl(fd, GOINGDOWN, NO_LOG_FLUSH)
         os.close(fd)
         self.at.kill()
+        while self.open_files:
+            try:
+                os.close(self.open_files.pop())
+            except OSError:
+                pass  # of a mount that is no more
         self.unmount_below()
         run(["mount", "-o", "loop", self.image, self.below])
         self.at.mount()
@@ -96,6 +104,65 @@ class PowerCut:
         fsync(bucket)
         self.cut()
         self.assertEqual(read_file(f"{bucket}/s/f"), content(1, 50_000))
+
+    def test_every_way_to_sync_is_one(self):
+        bucket = self.at.bucket("bucket")
+        first, then = content(1, 50_000), content(2, 50_000)
+        ways = {"O_SYNC": os.O_SYNC, "O_DSYNC": os.O_DSYNC, "fdatasync": 0, "msync": 0}
+        for way in ways:
+            write_file(f"{bucket}/{way}", first, sync=True)
+        fsync(bucket)
+        for way, flag in ways.items():
+            fd = os.open(f"{bucket}/{way}", os.O_RDWR | flag)
+            self.open_files.append(fd)  # a close before the cut would write more
+            if way == "msync":
+                with mmap.mmap(fd, len(then)) as mapped:
+                    mapped[:] = then
+                    mapped.flush()
+            else:
+                self.assertEqual(os.write(fd, then), len(then))
+            if way == "fdatasync":
+                os.fdatasync(fd)
+        self.cut()
+        for way in ways:
+            self.assertEqual(read_file(f"{bucket}/{way}"), then, way)
+
+    def test_coffer_sync_keeps_everything(self):
+        bucket = self.at.bucket("bucket")
+        os.makedirs(f"{bucket}/a/b")
+        for i in range(20):
+            write_file(f"{bucket}/a/b/f{i}", content(i, 20_000))
+        self.at.cli("sync", self.at.dir)
+        self.cut()
+        for i in range(20):
+            self.assertEqual(read_file(f"{bucket}/a/b/f{i}"), content(i, 20_000))
+
+    def test_what_is_six_seconds_old_is_kept_without_a_sync(self):
+        bucket = self.at.bucket("bucket")
+        write_file(f"{bucket}/old", content(1, 50_000))
+        time.sleep(6)  # five seconds are promised
+        self.cut()
+        self.assertEqual(read_file(f"{bucket}/old"), content(1, 50_000))
+
+    def test_what_was_answered_on_the_admin_socket_is_kept(self):
+        at = self.at
+
+        def kept(change, look):
+            change()
+            before = look()
+            self.cut()
+            self.assertEqual(look(), before)
+
+        key = at.create_key()
+        kept(lambda: None, lambda: at.json("kms", "describe-key", key))
+        kept(lambda: at.cli("kms", "create-alias", "alias/a", key), lambda: at.json("kms", "describe-key", "alias/a"))
+        kept(lambda: os.mkdir(at.path("made")), lambda: os.listdir(at.dir))
+        kept(lambda: at.cli("bucket", "create", "created"), lambda: sorted(os.listdir(at.dir)))
+        kept(lambda: at.put_rule("made", "aws:kms", key, bucket_key=True), lambda: at.json("encryption", "get", "made"))
+        kept(lambda: at.cli("kms", "rotate-key", key), lambda: at.json("kms", "list-key-rotations", key))
+        kept(lambda: at.cli("kms", "disable-key", key), lambda: at.json("kms", "describe-key", key))
+        kept(lambda: at.cli("user", "create", "ann"), lambda: at.json("user", "list"))
+        kept(lambda: os.rmdir(at.path("created")), lambda: os.listdir(at.dir))
 
     def test_random_workloads_keep_what_was_fsynced(self):
         # The expected state is kept here, outside the store: name -> seed and size, after each operation since the last fsync.
