@@ -15,8 +15,8 @@ FILL = 1_000_000
 class SmallDisk(MountTest):
     """A store alone on a disk of its own, mounted from a folder outside of it."""
 
-    mount_below = ()
     mebibytes = 64
+    mkfs = ("mkfs.ext4", "-q", "-m", "0", "-e", "remount-ro")
 
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="coffer-")
@@ -39,7 +39,7 @@ class SmallDisk(MountTest):
         image = os.path.join(self.folder, "image")
         with open(image, "wb") as file:
             file.truncate(self.mebibytes << 20)
-        run(["mkfs.ext4", "-q", "-m", "0", "-e", "remount-ro", image])
+        run([*self.mkfs, image])
         mounted = run(["mount", "-o", "loop", image, self.below], code=None)
         if mounted.returncode != 0:
             if os.environ.get("CI") == "true" and os.path.exists("/dev/loop-control"):
@@ -145,6 +145,52 @@ class FullDisk(SmallDisk):
         self.assertFalse(self.poisoned())
         for i in made[len(made) // 2:-2:97]:
             self.assertEqual(read_file(f"{self.bucket}/small-{i}"), content(i, 4000))
+
+
+    def test_fallocate_looks_for_room_and_keeps_none(self):
+        with open(f"{self.bucket}/wished", "wb") as wished:
+            with self.assertRaises(OSError) as refused:
+                os.posix_fallocate(wished.fileno(), 0, 1 << 30)
+            self.assertEqual(refused.exception.errno, errno.ENOSPC)
+            os.posix_fallocate(wished.fileno(), 0, 2 * FILL)
+            self.assertEqual(os.fstat(wished.fileno()).st_size, 2 * FILL)
+            self.fill()
+            with self.assertRaises(OSError) as refused:
+                os.pwrite(wished.fileno(), content("wished", 2 * FILL), 0)
+                os.fsync(wished.fileno())
+            self.assertEqual(refused.exception.errno, errno.ENOSPC)
+        self.assertFalse(self.poisoned())
+
+
+class FullXfs(SmallDisk):
+    mkfs = ("mkfs.xfs", "-q")
+    mebibytes = 320  # the least that mkfs.xfs makes is 300
+    test_everything_but_growing_goes_on_and_deleting_makes_room = FullDisk.test_everything_but_growing_goes_on_and_deleting_makes_room
+    test_fallocate_looks_for_room_and_keeps_none = FullDisk.test_fallocate_looks_for_room_and_keeps_none
+
+
+class NoInodes(SmallDisk):
+    """A disk that has room and no inode left: what needs a data file of its own is refused."""
+
+    mkfs = (*SmallDisk.mkfs, "-N", "320")  # 256 are folders of data files
+
+    def test_new_large_objects_are_refused_and_all_else_goes_on(self):
+        made = 0
+        with self.assertRaises(OSError) as refused:
+            while made < 1000:
+                write_file(f"{self.bucket}/large-{made}", content(made, 20_000), sync=True)
+                made += 1
+        self.assertEqual(refused.exception.errno, errno.ENOSPC)
+        self.assertGreater(made, 3)
+        write_file(f"{self.bucket}/small", b"in the catalog", sync=True)
+        write_file(f"{self.bucket}/large-0", content("again", 20_000), sync=True)
+        self.assertFalse(self.poisoned())
+        self.at.remount()
+        self.intact({})
+        self.assertEqual(read_file(f"{self.bucket}/small"), b"in the catalog")
+        self.assertEqual(read_file(f"{self.bucket}/large-0"), content("again", 20_000))
+        for i in range(1, made):
+            self.assertEqual(read_file(f"{self.bucket}/large-{i}"), content(i, 20_000))
 
 
 class FullTmpfs(FullDisk):
