@@ -42,6 +42,26 @@ class Other {
   std::thread thread_;  // last: it uses the others
 };
 
+// Another thread that takes the turn once, and goes. It ends when it had it.
+class Passer {
+ public:
+  explicit Passer(ReceivingTurn& turn)
+      : thread_([this, &turn] {
+          ReceivingTurn::Holder holder(turn);
+          holder.take();
+          has_gone_ = true;
+          has_gone_.notify_all();
+        }) {}
+  ~Passer() { thread_.join(); }
+
+  bool has_gone() const { return has_gone_; }
+  void wait() { has_gone_.wait(false); }
+
+ private:
+  std::atomic<bool> has_gone_ = false;
+  std::thread thread_;  // last: it uses the other
+};
+
 TEST(ReceivingTurn, OneHasItUntilItIsGiven) {
   ReceivingTurn turn;
   ReceivingTurn::Holder holder(turn);
@@ -66,24 +86,18 @@ TEST(ReceivingTurn, AShortLoanComesBack) {
   ReceivingTurn turn;
   ReceivingTurn::Holder holder(turn);
   holder.take();
-  std::atomic<bool> has_gone = false;
-  std::thread other([&] {
-    ReceivingTurn::Holder them(turn);
-    them.take();
-    has_gone = true;
-  });
+  Passer other(turn);
   auto longest = std::chrono::nanoseconds(0);
-  for (int i = 0; i < 1000 && !has_gone; ++i) {
+  for (int i = 0; i < 1000 && !other.has_gone(); ++i) {
     const auto begin = std::chrono::steady_clock::now();
     holder.lend();
     holder.take();
     longest = std::max(longest, std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin));
   }
-  if (has_gone) {
+  if (other.has_gone()) {
     EXPECT_GE(longest, kLook);  // the machine may stop a thread anywhere
   }
   holder.give();
-  other.join();
 }
 
 TEST(ReceivingTurn, ALoanThatLastsIsTakenOver) {
@@ -111,19 +125,12 @@ TEST(ReceivingTurn, ALoanAfterAPauseIsWatchedAgain) {
   ReceivingTurn turn;
   ReceivingTurn::Holder holder(turn);
   holder.take();
-  std::atomic<bool> has_gone = false;
-  std::thread other([&] {
-    ReceivingTurn::Holder them(turn);
-    them.take();
-    has_gone = true;
-    has_gone.notify_all();
-  });
+  Passer other(turn);
   holder.lend();
   holder.take();
   std::this_thread::sleep_for(kLook * (4 * kLoanLooksIdle));
   holder.lend();
-  has_gone.wait(false);
-  other.join();
+  other.wait();
 }
 
 // How long another one waits for what is lent: a look at least, where it is a loan.
