@@ -92,6 +92,17 @@ TEST_F(ScrubTest, ADamagedChunkACutFileAndAMissingOneAreNamedAndTheRestIsNot) {
                                          HasSubstr("bucket/gone: its data file is lost")));
 }
 
+TEST_F(ScrubTest, FilesOfNobodyAreCountedAndAreNoDamage) {
+  write("large", 3 * kChunk, 1);
+  ASSERT_TRUE(rig_.store().sync_all().ok());
+  for (const auto* name : {"objects/63/0000000000000063", "objects/0b/000000000000000c", "objects/00/README"})
+    ASSERT_TRUE(rig_.disk.open(name, OpenMode::kCreate).ok());
+  const auto report = scrub();
+  EXPECT_THAT(lines(report), IsEmpty());
+  EXPECT_EQ(report.orphans, 3U);
+  EXPECT_EQ(report.data_files, 1U);
+}
+
 TEST_F(ScrubTest, AWaitIsAskedForAsTheRateSays) {
   write("large", 8 << 20, 1);
   ASSERT_TRUE(rig_.store().sync_all().ok());

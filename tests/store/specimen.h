@@ -33,17 +33,20 @@ inline const std::vector<Scheme> kSchemes = {{"SseS3", SseAlgorithm::kAes256},
 // What a store shows to whoever reads all of it. What it refuses as damaged is not there.
 struct Served {
   struct Object {
-    std::optional<std::array<std::uint64_t, 4>> attributes;  // size, mode, uid, gid
-    std::optional<Bytes> bytes;
+    std::optional<std::array<std::uint64_t, 6>> attributes;  // kind, size, mode, uid, gid, links
+    std::optional<Bytes> bytes;                              // a symbolic link's: its target; a directory has none
+    std::optional<std::map<std::string, Bytes>> xattrs;
+    bool refused() const { return !attributes || !bytes || !xattrs; }
+    bool operator==(const Object&) const = default;
   };
-  std::map<std::string, Object> objects;  // by BUCKET/KEY
+  std::map<std::string, Object> objects;  // whatever has a name, by BUCKET/KEY
   std::map<std::string, SseRule> rules;   // by bucket
   bool names_refused = false;             // of some directory
 
   std::set<std::string> refused() const {
     std::set<std::string> paths;
     for (const auto& [path, object] : objects)
-      if (!object.attributes || !object.bytes) paths.insert(path);
+      if (object.refused()) paths.insert(path);
     return paths;
   }
 };
@@ -52,32 +55,76 @@ inline void expect_damaged(const Error& error, const std::string& what) {
   EXPECT_EQ(error.code, Code::kDamaged) << what << ": " << error.message;
 }
 
+inline std::optional<std::map<std::string, Bytes>> look_at_xattrs(Store& store, InodeNumber ino, const std::string& path) {
+  const auto names = store.xattr_names(ino);
+  if (!names) {
+    expect_damaged(names.error(), path);
+    return {};
+  }
+  std::map<std::string, Bytes> xattrs;
+  for (const auto& name : *names) {
+    const auto value = store.xattr(ino, name);
+    if (!value) {
+      expect_damaged(value.error(), path);
+      return {};
+    }
+    xattrs[name] = *value;
+  }
+  return xattrs;
+}
+
 // A refused read leaves nothing of the object in the caller's memory.
-inline Served::Object look(Store& store, const std::string& bucket, const DirectoryEntry& entry) {
+inline std::optional<Bytes> look_at_content(Store& store, const Inode& inode, const std::string& path) {
+  if (inode.kind == FileKind::kDirectory) return Bytes();
+  if (inode.kind == FileKind::kSymlink) {
+    const auto target = store.read_symlink(inode.ino);
+    if (target) return to_bytes(as_bytes(*target));
+    expect_damaged(target.error(), path);
+    return {};
+  }
+  Bytes bytes(inode.size + 10, 0xee);
+  const auto got = store.read(inode.ino, 0, bytes);
+  if (got) {
+    bytes.resize(*got);
+    return bytes;
+  }
+  expect_damaged(got.error(), path);
+  EXPECT_TRUE(std::all_of(bytes.begin(), bytes.end(), [](auto byte) { return byte == 0 || byte == 0xee; })) << path;
+  return {};
+}
+
+inline Served::Object look(Store& store, const std::string& bucket, const std::string& key, InodeNumber ino) {
   Served::Object seen;
-  const auto path = bucket + "/" + entry.name;
-  const auto found = store.resolve(bucket, entry.name);
+  const auto path = bucket + "/" + key;
+  const auto found = store.resolve(bucket, key);
   if (found) {
-    EXPECT_EQ(*found, entry.ino) << path;
+    EXPECT_EQ(*found, ino) << path;
   } else {
     expect_damaged(found.error(), path);
   }
-  const auto inode = store.get(entry.ino);
+  const auto inode = store.get(ino);
   if (!inode) {
     expect_damaged(inode.error(), path);
     return seen;
   }
-  seen.attributes = {inode->size, inode->mode, inode->uid, inode->gid};
-  Bytes bytes(inode->size + 10, 0xee);
-  const auto got = store.read(entry.ino, 0, bytes);
-  if (got) {
-    bytes.resize(*got);
-    seen.bytes = std::move(bytes);
-  } else {
-    expect_damaged(got.error(), path);
-    EXPECT_TRUE(std::all_of(bytes.begin(), bytes.end(), [](auto byte) { return byte == 0 || byte == 0xee; })) << path;
-  }
+  seen.attributes = {static_cast<std::uint64_t>(inode->kind), inode->size, inode->mode, inode->uid, inode->gid, inode->nlink};
+  seen.bytes = look_at_content(store, *inode, path);
+  seen.xattrs = look_at_xattrs(store, ino, path);
   return seen;
+}
+
+// What is in a directory and below it. `folder`: its key and a slash, or nothing for a bucket.
+inline void look_into(Store& store, const std::string& bucket, const std::string& folder, InodeNumber ino, Served& served) {
+  const auto entries = store.read_directory(ino, 0, 1000);
+  if (!entries) {
+    expect_damaged(entries.error(), bucket + "/" + folder);
+    served.names_refused = true;
+    return;
+  }
+  for (const auto& entry : *entries) {
+    served.objects[bucket + "/" + folder + entry.name] = look(store, bucket, folder + entry.name, entry.ino);
+    if (entry.kind == FileKind::kDirectory) look_into(store, bucket, folder + entry.name + "/", entry.ino, served);
+  }
 }
 
 inline Served serve(Store& store) {
@@ -90,14 +137,7 @@ inline Served serve(Store& store) {
   }
   for (const auto& bucket : *buckets) {
     served.rules[bucket.name.str()] = bucket.rule;
-    const auto entries = store.read_directory(bucket.ino, 0, 1000);
-    if (!entries) {
-      expect_damaged(entries.error(), bucket.name.str());
-      served.names_refused = true;
-      continue;
-    }
-    for (const auto& entry : *entries)
-      served.objects[bucket.name.str() + "/" + entry.name] = look(store, bucket.name.str(), entry);
+    look_into(store, bucket.name.str(), "", bucket.ino, served);
   }
   return served;
 }
@@ -111,6 +151,7 @@ inline std::string difference(const Served& served, const Served& state) {
     if (known == state.objects.end()) return path + ": was never there";
     if (object.attributes && object.attributes != known->second.attributes) return path + ": other attributes";
     if (object.bytes && object.bytes != known->second.bytes) return path + ": other bytes";
+    if (object.xattrs && object.xattrs != known->second.xattrs) return path + ": other extended attributes";
   }
   if (served.names_refused) return "";
   if (served.rules.size() != state.rules.size()) return "a bucket is gone";
@@ -247,9 +288,24 @@ class Specimen {
     put("bucket/small", 0, kInlineSizeMax + 1);
     put("bucket/sparse", 5 * kChunkSize + 100, kChunkSize);
     put("bucket/sparse", 200 * kChunkSize, 300);
+    make_names();
     put("other/file", 0, kFileSize);
     put("other/inline", 0, 3000);
     put("changed/half", 0, (kResealStepChunks + 6) * kChunkSize);
+  }
+  // What has a name and no data file: a directory, a file in it that has two, one with attributes and an access control
+  // list, a symbolic link.
+  void make_names() {
+    const auto bucket = store().find_bucket(*BucketName::parse("bucket"))->ino;
+    const auto folder = store().make_directory(bucket, "folder", {.mode = 0751})->ino;
+    const auto linked = store().create(folder, "linked", kAttributes)->ino;
+    ASSERT_TRUE(store().write(linked, 0, some_bytes(700, ++seed_)).ok());
+    ASSERT_TRUE(store().link(linked, bucket, "second name").ok());
+    InodeChange change;
+    change.mode = 0660;
+    change.xattrs = {{"user.color", some_bytes(300, ++seed_)}, {"system.posix_acl_access", some_bytes(44, ++seed_)}};
+    ASSERT_TRUE(store().change(store().create(bucket, "attributes", kAttributes)->ino, change).ok());
+    ASSERT_TRUE(store().make_symlink(bucket, "symlink", "folder/linked", {.mode = 0777}).ok());
   }
   void change() {
     put("bucket/inline", 0, 3000);

@@ -8,7 +8,8 @@
 #include "tests/support/effort.h"
 
 // Everything that whoever has the folder can do to a whole store of each scheme. Always: what is served is as it was,
-// or refused as damaged with nothing of it returned; and what is not refused at the mount is what fsck names.
+// or refused as damaged with nothing of it returned; what is not refused at the mount is what fsck names, and a scrub;
+// and fsck --repair leaves a store that is sound, without what was hit and with all else.
 // What happens to the catalog's files by themselves, block by block, is in sealed_tamper_test.cc.
 namespace coffer::testing {
 namespace {
@@ -29,10 +30,9 @@ class Tamper : public ::testing::TestWithParam<Scheme> {
     EXPECT_EQ(served.refused(), victims);
     if (asked == Asked::kStore) return;
     EXPECT_EQ(named_by(fsck_damage(rig_)), victims);
-    if (asked_ % stride(40) == 0) {
-      EXPECT_EQ(named_by(scrub_damage(rig_)), victims);
-    }
-    ++asked_;
+    if (asked_++ % stride(40) != 0) return;
+    EXPECT_EQ(named_by(scrub_damage(rig_)), victims);
+    EXPECT_TRUE(repair([this](SimulatedDisk& disk) { take_data_files(disk); }, victims));
   }
   // The objects that fsck's lines begin with.
   static std::set<std::string> named_by(const std::vector<std::string>& damage) {
@@ -54,6 +54,19 @@ class Tamper : public ::testing::TestWithParam<Scheme> {
     rig_.disk.set_bytes(file, std::move(bytes));
   }
   void put_back(const std::string& file) { rig_.disk.set_bytes(file, specimen_.ended_files.at(file)); }
+  // As they are on the open store's disk.
+  void take_data_files(SimulatedDisk& disk) const {
+    const auto files = rig_.disk.snapshot();
+    for (const auto& [name, bytes] : specimen_.ended_files) {
+      if (!name.starts_with("objects/")) continue;
+      const auto now = files.find(name);
+      if (now == files.end()) {
+        ASSERT_TRUE(disk.remove(name).ok());
+      } else if (now->second != bytes) {
+        disk.set_bytes(name, now->second);
+      }
+    }
+  }
 
   // One attack on the files of a store that is not mounted. Whether it was noticed: at the mount, which names one of
   // `files`, or by fsck. What is served all the same is as in `state`.
@@ -64,6 +77,9 @@ class Tamper : public ::testing::TestWithParam<Scheme> {
     if (const auto opened = rig.try_open(); !opened.ok()) {
       expect_damaged(opened.error(), "the mount");
       EXPECT_NE(opened.error().message.find("coffer."), std::string::npos) << opened.error().message;
+      if (refused_++ % stride(10) == 0 && &state == &specimen_.ended) {
+        EXPECT_TRUE(repair(attack, {})) << "the copy of the catalog has it all";
+      }
       return true;
     }
     const auto served = serve(rig.store());
@@ -71,15 +87,69 @@ class Tamper : public ::testing::TestWithParam<Scheme> {
     const auto damage = fsck_damage(rig);
     if (asked_++ % stride(40) == 0) {
       EXPECT_EQ(scrub_damage(rig).empty(), damage.empty()) << "a scrub notices what fsck does";
+      if (&state == &specimen_.ended) {
+        EXPECT_TRUE(repair(attack, {})) << "the copy of the catalog has it all";
+      }
     }
     const bool refused = !served.refused().empty() || served.names_refused;
     EXPECT_TRUE(!refused || !damage.empty()) << "what is refused, fsck names";
     return !damage.empty();
   }
 
+  // After an attack and a repair: the store mounts, fsck and a scrub find nothing, and everything is there as it was but
+  // the victims, which are in lost+found of their bucket. Whether it could be repaired; if not nothing was promised.
+  bool repair(const Attack& attack, const std::set<std::string>& victims) {
+    StoreRig rig(*specimen_.ended_image, /*boot=*/1);
+    attack(rig.disk);
+    if (!is_repaired(rig)) return false;
+    const auto served = serve(rig.store());
+    EXPECT_FALSE(served.names_refused);
+    for (const auto& path : served.refused())
+      EXPECT_NE(path.find("/lost+found/"), std::string::npos) << path << ": a part of it that is lost";
+    for (const auto& [path, object] : specimen_.ended.objects) {
+      const auto found = served.objects.find(path);
+      EXPECT_EQ(found != served.objects.end(), !victims.contains(path)) << path;
+      if (!victims.contains(path)) {
+        EXPECT_TRUE(found != served.objects.end() && found->second == object) << path;
+        continue;
+      }
+      const auto slash = path.find('/');
+      const auto kept = path.substr(0, slash) + "/lost+found/" + path.substr(slash + 1) + ".";
+      const auto next = served.objects.lower_bound(kept);
+      EXPECT_TRUE(next != served.objects.end() && next->first.starts_with(kept)) << path;
+    }
+    return true;
+  }
+  // Whether fsck --repair took it on; then another look finds nothing, and the store is open.
+  bool is_repaired(StoreRig& rig) {
+    if (!run_fsck(rig, FsckMode::kRepair)) return false;
+    EXPECT_TRUE(run_fsck(rig, FsckMode::kCheck)) << "a second look";
+    const auto opened = rig.try_open();
+    EXPECT_TRUE(opened.ok()) << opened.error().message;
+    if (!opened.ok()) return false;
+    EXPECT_EQ(scrub_damage(rig), std::vector<std::string>());
+    return true;
+  }
+  bool run_fsck(StoreRig& rig, FsckMode mode) {
+    std::vector<Damage> opening;
+    auto catalog = mode == FsckMode::kRepair
+                       ? open_catalog_repaired(rig.disk, keys_, StoreRig::suite(), "boot 1", opening)
+                       : Catalog::open(rig.disk, keys_, StoreRig::suite(), "boot 1");
+    if (!catalog) return false;
+    auto kms = LocalKms::open(keys_, StoreRig::suite(), **catalog, rig.clock, StoreRig::realm());
+    if (!kms) return false;
+    BucketKeys bucket_keys(**kms, StoreRig::suite(), rig.clock);
+    Keyring keyring(keys_, StoreRig::suite(), **kms, bucket_keys);
+    const auto report = fsck(**catalog, rig.disk, keyring, StoreRig::principal(), mode, rig.clock, {});
+    if (!report) return false;
+    return mode == FsckMode::kRepair ? !report->damage_remains() : report->damage.empty();
+  }
+
   const Specimen& specimen_;
   StoreRig rig_;
-  std::uint64_t asked_ = 0;  // how often: of fsck each time, of a scrub now and then
+  KeySchedule keys_{Key::copy_of(Bytes(Key::kSize, 7)), StoreId{1, 2, 3}};
+  std::uint64_t asked_ = 0;    // how often: of fsck each time, of a scrub and of a repair now and then
+  std::uint64_t refused_ = 0;  // mounts
 };
 
 // --- data files ---
@@ -408,54 +478,7 @@ TEST_P(Tamper, NoFieldOfTheSuperblocksAndTagsChangesWhatIsServed) {
 
 // --- fsck --repair ---
 
-// After an attack and a repair: the store mounts, fsck and a scrub find nothing, and every object is there byte for byte
-// but the victims, which are in lost+found of their bucket.
-class Repaired : public Tamper {
- protected:
-  // Whether it could be repaired; if not nothing was promised.
-  bool repair(const Attack& attack, const std::set<std::string>& victims) {
-    StoreRig rig(*specimen_.ended_image, /*boot=*/1);
-    attack(rig.disk);
-    if (!run_fsck(rig, FsckMode::kRepair)) return false;
-    EXPECT_TRUE(run_fsck(rig, FsckMode::kCheck)) << "a second look";
-    const auto opened = rig.try_open();
-    EXPECT_TRUE(opened.ok()) << opened.error().message;
-    if (!opened.ok()) return true;
-    EXPECT_EQ(scrub_damage(rig), std::vector<std::string>());
-    for (const auto& [path, object] : specimen_.ended.objects) {
-      const auto bucket = path.substr(0, path.find('/')), name = path.substr(path.find('/') + 1);
-      const auto found = rig.store().resolve(bucket, name);
-      EXPECT_EQ(found.ok(), !victims.contains(path)) << path;
-      if (victims.contains(path)) {
-        const auto folder = rig.store().resolve(bucket, "lost+found");
-        const auto there = folder.ok() ? rig.store().read_directory(*folder, 0, 100) : folder.error();
-        const auto is_it = [&](const DirectoryEntry& entry) { return entry.name.starts_with(name + "."); };
-        EXPECT_TRUE(there.ok() && std::any_of(there->begin(), there->end(), is_it)) << path;
-      } else if (found.ok()) {
-        const auto bytes = read_all(rig.store(), *found);
-        EXPECT_TRUE(bytes.ok() && *bytes == *object.bytes) << path;
-      }
-    }
-    return true;
-  }
-
-  bool run_fsck(StoreRig& rig, FsckMode mode) {
-    std::vector<Damage> opening;
-    auto catalog = mode == FsckMode::kRepair
-                       ? open_catalog_repaired(rig.disk, keys_, StoreRig::suite(), "boot 1", opening)
-                       : Catalog::open(rig.disk, keys_, StoreRig::suite(), "boot 1");
-    if (!catalog) return false;
-    auto kms = LocalKms::open(keys_, StoreRig::suite(), **catalog, rig.clock, StoreRig::realm());
-    if (!kms) return false;
-    BucketKeys bucket_keys(**kms, StoreRig::suite(), rig.clock);
-    Keyring keyring(keys_, StoreRig::suite(), **kms, bucket_keys);
-    const auto report = fsck(**catalog, rig.disk, keyring, StoreRig::principal(), mode, rig.clock, {});
-    if (!report) return false;
-    return mode == FsckMode::kRepair ? !report->damage_remains() : report->damage.empty();
-  }
-
-  KeySchedule keys_{Key::copy_of(Bytes(Key::kSize, 7)), StoreId{1, 2, 3}};
-};
+class Repaired : public Tamper {};
 
 TEST_P(Repaired, EveryDamageOfADataFileCostsThatObjectAlone) {
   std::map<std::string, Stored> all;
@@ -535,22 +558,46 @@ class TamperedLog : public Tamper {
     EXPECT_GT(frames_, 20U);
   }
 
-  // Refused, naming the log; or exactly one of the states there were, with every byte of it. Which: its place in
-  // history, or none.
+  // Refused, naming the log; or exactly one of the states there were, with every byte of it, in which nothing is damaged.
+  // Which: its place in history, or none.
   std::optional<std::size_t> state_after(const Attack& attack, int boot = 1) {
     StoreRig rig(*specimen_.killed_image, boot);
     attack(rig.disk);
     if (const auto opened = rig.try_open(); !opened.ok()) {
       expect_damaged(opened.error(), "the mount");
       EXPECT_NE(opened.error().message.find("coffer.db-wal"), std::string::npos) << opened.error().message;
+      if (refused_++ % stride(10) == 0) expect_what_there_was_once_repaired(attack);
       return {};
     }
     const auto served = serve(rig.store());
     EXPECT_TRUE(served.refused().empty() && !served.names_refused);
+    if (asked_++ % stride(10) == 0) {
+      EXPECT_EQ(fsck_damage(rig), std::vector<std::string>());
+      EXPECT_EQ(scrub_damage(rig), std::vector<std::string>());
+    }
     for (std::size_t i = specimen_.history.size(); i > 0; --i)
       if (difference(served, specimen_.history[i - 1]).empty()) return i - 1;
     ADD_FAILURE() << "a state there never was: " << difference(served, specimen_.history.back());
     return {};
+  }
+  // What the log alone held may be lost with it: the content of each object is one that it had, and none of the last
+  // clean end is gone.
+  void expect_what_there_was_once_repaired(const Attack& attack) {
+    StoreRig rig(*specimen_.killed_image, /*boot=*/1);
+    attack(rig.disk);
+    ASSERT_TRUE(is_repaired(rig));
+    const auto served = serve(rig.store());
+    EXPECT_FALSE(served.names_refused);
+    for (const auto& [path, object] : served.objects) {
+      if (path.find("/lost+found") != std::string::npos) continue;
+      EXPECT_FALSE(object.refused()) << path;
+      const auto had_it = [&, path = path, bytes = object.bytes](const Served& state) {
+        const auto then = state.objects.find(path);
+        return then != state.objects.end() && then->second.bytes == bytes;
+      };
+      EXPECT_TRUE(std::any_of(specimen_.history.begin(), specimen_.history.end(), had_it)) << path;
+    }
+    for (const auto& [path, object] : specimen_.ended.objects) EXPECT_TRUE(served.objects.contains(path)) << path;
   }
   std::size_t frame(std::size_t number) const { return kLogFrames + number * kFrameSize; }
 
@@ -645,6 +692,20 @@ class TamperedCatalog : public Tamper {
     std::lock_guard lock(rig_.catalog().mutex());
     return *rig_.catalog().content(number);
   }
+  // A scrub sees what was committed alone.
+  std::set<std::string> named_by_scrub(const std::vector<ContentRow>& rows) const {
+    StoreRig rig(*specimen_.ended_image, /*boot=*/1);
+    rig.open();
+    for (const auto& row : rows) {
+      std::lock_guard lock(rig.catalog().mutex());
+      EXPECT_TRUE(rig.catalog().put_content(row).ok());
+    }
+    InodeChange change;
+    change.mode = 0711;
+    EXPECT_TRUE(rig.store().change(rig.store().find_bucket(*BucketName::parse("bucket"))->ino, change).ok());
+    EXPECT_TRUE(rig.store().sync_all().ok());
+    return named_by(scrub_damage(rig));
+  }
   // With that row in the catalog fsck, which reads as a mount does, names exactly these objects.
   void expect_named(const std::vector<ContentRow>& rows, const std::set<std::string>& paths) {
     std::unique_lock lock(rig_.catalog().mutex());
@@ -654,6 +715,9 @@ class TamperedCatalog : public Tamper {
     const auto named = named_by(fsck_damage(rig_));
     lock.lock();
     EXPECT_EQ(named, paths);
+    if (asked_++ % stride(20) == 0) {
+      EXPECT_EQ(named_by_scrub(rows), paths);
+    }
   }
 };
 
@@ -806,11 +870,16 @@ std::multiset<Bytes> nonces(StoreRig& rig) {
   return found;
 }
 
-TEST_P(Tamper, TwoThatGoOnFromOneCopyShareNoNonce) {
-  const auto copied = nonces(rig_);
+void expect_two_that_go_on_share_no_nonce(const SimulatedDisk::Image& image) {
+  std::multiset<Bytes> copied;
+  {
+    StoreRig rig(image, /*boot=*/1);
+    rig.open();
+    copied = nonces(rig);
+  }
   std::set<Bytes> fresh;
   for (int copy = 0; copy < 2; ++copy) {
-    StoreRig rig(*specimen_.ended_image, /*boot=*/1);
+    StoreRig rig(image, /*boot=*/1);
     rig.open();
     for (const auto* name : {"file", "twin", "small", "inline"}) {
       const auto ino = *rig.store().resolve("bucket", name);
@@ -822,6 +891,11 @@ TEST_P(Tamper, TwoThatGoOnFromOneCopyShareNoNonce) {
       EXPECT_TRUE(copied.contains(nonce) || fresh.insert(nonce).second) << "a nonce used twice";
     EXPECT_GT(fresh.size(), before + 8) << "of what was written";
   }
+}
+
+TEST_P(Tamper, TwoThatGoOnFromOneCopyShareNoNonce) {
+  expect_two_that_go_on_share_no_nonce(*specimen_.ended_image);
+  expect_two_that_go_on_share_no_nonce(*specimen_.killed_image);
 }
 
 const auto kEach = ::testing::ValuesIn(kSchemes);
