@@ -1,5 +1,6 @@
 """Stores that an earlier build left: every later one opens them, and so does the reader written from the format's text."""
 
+import errno
 import hashlib
 import io
 import json
@@ -93,6 +94,25 @@ class Golden(Checks, unittest.TestCase):
             at.unmount()
             at.fsck()
         self.for_each(check)
+
+    def test_users_policies_and_grants_hold_as_they_did(self):
+        entry = stores.manifest()["access"]
+        with stores.unpacked("access") as folder:
+            at = Scratch(unlock=stores.secret_file(folder, entry["unlock"][0]))
+            self.addCleanup(at.close)
+            at.store = os.path.join(folder, "store")
+            at.mount()
+            self.assertEqual(make.access(at, entry["access"]["key"]), entry["access"])
+            large = entry["objects"]["bucket/large"]["sha256"]
+            self.assertEqual(sha256(read_file(at.path("bucket", "large"))), large)
+            at.remount("-o", f"principal={make.ANN}")
+            self.assertEqual(sha256(read_file(at.path("bucket", "large"))), large)
+            for denied in (make.BOB, make.EVE):
+                at.remount("-o", f"principal={denied}")
+                with self.assertRaises(OSError) as refused:
+                    read_file(at.path("bucket", "large"))
+                self.assertEqual(refused.exception.errno, errno.EACCES)
+            at.unmount()
 
     def compare(self, at, entry):
         """The mount against the manifest: the names, and of each everything recorded."""

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Makes the golden stores anew: make.py FOLDER. Needs root, /dev/fuse and $COFFER_BIN.
+"""Makes golden stores: make.py FOLDER [STORE...], those named or all. Needs root, /dev/fuse and $COFFER_BIN.
 
-Only for a new format version, whose stores are kept beside the old ones: a store that is here has to stay readable as
-it is. (Until version 1 is released a change of its bytes makes these stores anew.) One store for each scheme; between them each kind of unlock slot, and one whose daemon was killed. `journal` is as a power cut
-leaves it: what was synced last is in the catalog's journal alone.
+Only for what has no store here yet: a store that is here has to stay readable as it is. One store for each scheme;
+between them each kind of unlock slot, and one whose daemon was killed. `journal` is as a power cut leaves it: what was
+synced last is in the catalog's journal alone. `access` has users, policies and grants.
 """
 
 import hashlib
@@ -27,7 +27,10 @@ SCHEMES = {  # store -> SSE, Bucket Key, the default that the half-resealed obje
     "bucket-key": ("aws:kms", True, "AES256"),
     "dsse-kms": ("aws:kms:dsse", False, "aws:kms"),
     "journal": ("AES256", False, None),
+    "access": ("aws:kms", False, "AES256"),
 }
+ACCOUNT, OTHER = "000000000000", "111122223333"
+ANN, BOB, EVE = f"arn:aws:iam::{ACCOUNT}:user/ann", f"arn:aws:iam::{ACCOUNT}:user/bob", f"arn:aws:iam::{OTHER}:user/eve"
 KILLED = ("dsse-kms", "journal")
 
 
@@ -81,6 +84,38 @@ def described(at):
                 "sse": os.getxattr(path, SSE).decode(),
             }
     return objects, symlinks
+
+
+def give_access(at, key):
+    """Users of two accounts, of whom ann may use the key, and bob and eve may not; policies of each kind, and a grant."""
+    def file(*statements):
+        path = os.path.join(at.folder, "policy")
+        write_file(path, json.dumps({"Version": "2012-10-17", "Statement": list(statements)}).encode())
+        return path
+    for name, account in (("ann", ACCOUNT), ("bob", ACCOUNT), ("eve", OTHER)):
+        at.cli("user", "create", name, "--account", account)
+    all_of_it = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
+    for name, account in (("ann", ACCOUNT), ("eve", OTHER)):
+        at.cli("policy", "put", file(all_of_it), "--user", name, "--account", account)
+    at.cli("policy", "put", file({"Effect": "Deny", "Principal": {"AWS": BOB}, "Action": "s3:*", "Resource": "arn:aws:s3:::bucket"}),
+           "--bucket", "bucket")
+    root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    at.cli("kms", "put-key-policy", key, file({**all_of_it, "Principal": root}))
+    status, answer = at.wire().kms("CreateGrant", KeyId=key, GranteePrincipal=EVE, Operations=["DescribeKey"])
+    assert status == 200, answer
+
+
+def access(at, key):
+    """What give_access gave, as the daemon tells it."""
+    return {
+        "key": key,
+        "users": {account: at.json("user", "list", "--account", account) for account in (ACCOUNT, OTHER)},
+        "keys": {"ann": at.json("user", "list-keys", "ann"), "bob": at.json("user", "list-keys", "bob")},
+        "user_policy": at.cli("policy", "get", "--user", "ann").stdout,
+        "bucket_policy": at.cli("policy", "get", "--bucket", "bucket").stdout,
+        "key_policy": at.cli("kms", "get-key-policy", key).stdout,
+        "grants": at.json("kms", "list-grants", key),
+    }
 
 
 def half_resealed(sse, next_sse):
@@ -144,8 +179,13 @@ def make(name, folder):
         if key:
             at.cli("kms", "rotate-key", key)
             write_file(at.path("bucket", "after a rotation"), content("rotated", 900))
+        if name == "access":
+            give_access(at, key)
         at.remount()  # what is described was stored
         objects, symlinks = described(at)
+        entry = {"ended": ended, "unlock": unlocks}
+        if name == "access":
+            entry["access"] = access(at, key)
         at.unmount()
         cut_log(at)
         if next_sse:
@@ -157,20 +197,22 @@ def make(name, folder):
         if ended == "unmounted":
             cut_log(at)
         stores.pack(at.store, os.path.join(folder, name + ".tar.xz"))
-        return {"ended": ended, "unlock": unlocks, "objects": objects, "symlinks": symlinks}
+        return {**entry, "objects": objects, "symlinks": symlinks}
     finally:
         at.close()
 
 
-def main(folder):
+def main(folder, *names):
     os.makedirs(folder, exist_ok=True)
-    made = {"format": 1, "stores": {name: make(name, folder) for name in SCHEMES}}
-    with open(os.path.join(folder, "manifest.json"), "w", encoding="utf-8") as file:
+    path = os.path.join(folder, "manifest.json")
+    kept = stores.manifest(folder) if os.path.exists(path) else {}
+    made = {"format": 1, "stores": {**kept, **{name: make(name, folder) for name in names or SCHEMES}}}
+    with open(path, "w", encoding="utf-8") as file:
         json.dump(made, file, indent=1, sort_keys=True)
         file.write("\n")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    main(sys.argv[1])
+    main(*sys.argv[1:])
