@@ -5,8 +5,10 @@ import mmap
 import os
 import random
 import shutil
+import stat
 import struct
 import tempfile
+import threading
 import time
 import unittest
 
@@ -15,6 +17,99 @@ from mounted import LONG, MountTest, Scratch, content, fsync, main, read_file, r
 GOINGDOWN = 0x8004587D  # _IOR('X', 125, __u32), of both file systems
 NO_LOG_FLUSH = struct.pack("I", 2)
 ROUNDS = int(os.environ.get("COFFER_CUT_ROUNDS", "1000" if LONG else "20"))
+ACCESS, COLOR = "system.posix_acl_access", "user.color"
+
+
+class Tree:
+    """Files with links, folders and symbolic links, as they are to be: by name an inode's number, by number what it has."""
+
+    def __init__(self, names=None, inodes=None):
+        self.names = names or {}    # "d0/f1" -> number
+        self.inodes = inodes or {}  # number -> (kind, bytes, mode, color)
+
+    def with_(self, name, number, inode):
+        return Tree({**self.names, name: number}, {**self.inodes, number: inode})
+
+    def without(self, name):
+        return Tree({other: number for other, number in self.names.items() if other != name}, self.inodes)
+
+    def shown(self):
+        links = list(self.names.values())
+        return {name: (*self.inodes[number], links.count(number)) for name, number in self.names.items()}
+
+
+def shown(top):
+    """The same of a directory."""
+    found = {}
+    for folder, folders, files in os.walk(top):
+        for name in folders + files:
+            path = os.path.join(folder, name)
+            status = os.lstat(path)
+            mode, links = stat.S_IMODE(status.st_mode), status.st_nlink
+            if stat.S_ISLNK(status.st_mode):
+                inode = ("link", os.readlink(path).encode(), 0, None, links)
+            elif stat.S_ISDIR(status.st_mode):
+                inode = ("folder", b"", mode, None, 1)
+            else:
+                color = os.getxattr(path, COLOR) if COLOR in os.listxattr(path) else None
+                inode = ("file", read_file(path), mode, color, links)
+            found[os.path.relpath(path, top)] = inode
+    return found
+
+
+def random_change(chance, top, tree):
+    """(what the tree is afterwards, the call that makes it so, its arguments): each one request, or a sync."""
+    path = lambda name: os.path.join(top, name)
+    name = chance.choice(("", "d0/", "d1/")) + f"f{chance.randrange(4)}"
+    folder, number = os.path.dirname(name), tree.names.get(name)
+    inode = tree.inodes.get(number)
+    choice = chance.randrange(12)
+    if folder and folder not in tree.names:
+        return tree.with_(folder, chance.randrange(10**9), ("folder", b"", 0o751, None)), os.mkdir, (path(folder), 0o751)
+    if inode is None:
+        made = chance.randrange(10**9)
+        others = [other for other, of in tree.names.items() if tree.inodes[of][0] == "file"]
+        if choice == 0 and others:
+            other = chance.choice(others)
+            return tree.with_(name, tree.names[other], tree.inodes[tree.names[other]]), os.link, (path(other), path(name))
+        if choice == 1:
+            return tree.with_(name, made, ("link", b"target", 0, None)), os.symlink, ("target", path(name))
+        return tree.with_(name, made, ("file", b"", 0o640, None)), make_file, (path(name), 0o640)
+    kind, data, mode, color = inode
+    if choice == 0:
+        return tree, fsync, (path(folder) if kind != "file" or chance.randrange(2) else path(name),)
+    if choice == 1 or kind == "link":
+        return tree.without(name), os.unlink, (path(name),)
+    if choice == 2:
+        other = chance.choice([n for n in ("f0", "f1", "f2", "f3") if n != name])
+        if tree.names.get(other) == number:  # two names of one file: rename(2) does nothing
+            return tree, fsync, (path(folder),)
+        return tree.without(name).with_(other, number, inode), os.rename, (path(name), path(other))
+    if choice == 3:
+        mode = chance.choice((0o600, 0o644, 0o751))
+        return tree.with_(name, number, (kind, data, mode, color)), os.chmod, (path(name), mode)
+    if choice == 4:
+        color = chance.randbytes(chance.choice((1, 100, 6000)))
+        return tree.with_(name, number, (kind, data, mode, color)), os.setxattr, (path(name), COLOR, color)
+    if choice == 5:
+        size = chance.randrange(len(data) + 20_000)
+        return (tree.with_(name, number, (kind, data[:size].ljust(size, b"\0"), mode, color)), os.truncate, (path(name), size))
+    at = len(data) if choice == 6 else chance.randrange(len(data) + 1)
+    more = content(chance.randrange(10**9), chance.choice((1, 300, 5000, 9000, 40_000)))
+    changed = data[:at] + more + data[at + len(more):]
+    return tree.with_(name, number, (kind, changed, mode, color)), write_at, (path(name), at, more)
+
+
+def make_file(path, mode):
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+
+
+def write_at(path, at, data):
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        assert os.pwrite(fd, data, at) == len(data)
+    finally:
+        os.close(fd)
 
 
 class PowerCut:
@@ -52,9 +147,15 @@ class PowerCut:
 
     def cut(self):
         """The power goes, and comes back."""
+        self.power_off()
+        self.power_on()
+
+    def power_off(self):
         fd = os.open(self.below, os.O_RDONLY)
         fcntl.ioctl(fd, GOINGDOWN, NO_LOG_FLUSH)
         os.close(fd)
+
+    def power_on(self):
         self.at.kill()
         while self.open_files:
             try:
@@ -164,6 +265,31 @@ class PowerCut:
         kept(lambda: at.cli("user", "create", "ann"), lambda: at.json("user", "list"))
         kept(lambda: os.rmdir(at.path("created")), lambda: os.listdir(at.dir))
 
+    def test_a_mode_and_its_access_control_list_agree(self):
+        path = os.path.join(self.at.bucket("bucket"), "f")
+        write_file(path, b"x")
+        values = []
+        for bits in ("rwx", "r"):  # the mask is the mode's group
+            run(["setfacl", "-m", f"u:1001:{bits},m::{bits}", path])
+            values.append((os.getxattr(path, ACCESS), stat.S_IMODE(os.stat(path).st_mode)))
+        self.assertNotEqual(*values)
+        fsync(path)
+        for _ in range(5):
+            off = threading.Timer(random.random() * 0.3, self.power_off)
+            off.start()
+            try:
+                for i in range(10**9):
+                    os.setxattr(path, ACCESS, values[i % 2][0])
+                    if i % 7 == 0:
+                        fsync(path)
+                    if not off.is_alive():
+                        break
+            except OSError:
+                pass  # of a disk that is off
+            off.join()
+            self.power_on()
+            self.assertIn((os.getxattr(path, ACCESS), stat.S_IMODE(os.stat(path).st_mode)), values)
+
     def test_random_workloads_keep_what_was_fsynced(self):
         # The expected state is kept here, outside the store: name -> seed and size, after each operation since the last fsync.
         seed = int(os.environ.get("COFFER_SEED", random.randrange(10**6)))
@@ -206,6 +332,37 @@ class PowerCut:
                                      f"newest {sorted(wanted[-1])}")
             if half is not None:
                 os.unlink(f"{bucket}/.new")
+            states = [fitting[-1]]
+            fsync(bucket)
+
+    def test_random_changes_cut_off_at_any_moment_keep_what_was_fsynced(self):
+        # In place and of every kind, with the cut by another thread; the oracle as above.
+        seed = int(os.environ.get("COFFER_SEED", random.randrange(10**6)))
+        print(f"{self.id()}: seed {seed}, {ROUNDS // 2} power cuts", flush=True)
+        chance = random.Random(seed)
+        os.umask(0)
+        bucket = self.at.bucket("bucket")
+        states = [Tree()]  # from the last fsync on; the last may not have come to be
+        for round_ in range(ROUNDS // 2):
+            off = threading.Timer(chance.choice((0.01, 0.1, 0.4)) * chance.random(), self.power_off)
+            off.start()
+            changes = 0
+            try:
+                while off.is_alive():
+                    after, call, arguments = random_change(chance, bucket, states[-1])
+                    states.append(after)
+                    call(*arguments)
+                    changes += 1
+                    if call is fsync:
+                        states = [after]
+            except OSError:
+                pass  # of a disk that is off
+            off.join()
+            self.power_on()
+            found = shown(bucket)
+            fitting = [state for state in states if state.shown() == found]
+            self.assertTrue(fitting, f"round {round_}, {changes} changes, {len(states)} states since the last fsync: none fits "
+                                     f"{ {name: (*inode[:1], len(inode[1]), *inode[2:]) for name, inode in found.items()} }")
             states = [fitting[-1]]
             fsync(bucket)
 
