@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """docs/CONFORMANCE.md says which test proves which row of S3's and KMS's contract; it is made here, from the tests.
 
-    conformance_test.py ROOT            fails where the file does not say what the tests say, after checking that it can fail
-    conformance_test.py ROOT --write    writes the file
+    conformance_test.py ROOT                    fails where the file does not say what the tests say, after checking that it can fail
+    conformance_test.py ROOT --write            writes the file
+    conformance_test.py ROOT --ran TESTLOG...   fails where a test that proves a row did not pass in what meson wrote these of,
+                                                and was not skipped for what the machine lacks; prints what was
 
 A test proves the rows that it names: `PBE-08`, `PBE-02..07, 54`, `GBE-03, GBE-04` in a comment on its first line or anywhere
 in it. tests/conformance_rows.tsv has the rows: name, evidence, rule.
@@ -10,6 +12,7 @@ in it. tests/conformance_rows.tsv has the rows: name, evidence, rule.
 
 import collections
 import glob
+import json
 import os
 import re
 import sys
@@ -29,6 +32,10 @@ NAMED = re.compile(r"\b(%s)-(\d\d)((?:\.\.\d\d|, ?\d\d)*)\b" % "|".join(AREAS))
 CPP_TEST = re.compile(r"^TEST(?:_F|_P)?\((\w+), (\w+)\)")
 PYTHON_CLASS = re.compile(r"^class (\w+)")
 PYTHON_TEST = re.compile(r"^    def (test_\w+)")
+CPP_RAN = re.compile(r"^\[ *(OK|SKIPPED) *\] (?:\w+/)?(\w+\.\w+)(?:/\S+)? ", re.M)
+PYTHON_BEGAN = re.compile(r"^(test_\w+) \(__main__\.\w+", re.M)
+PYTHON_BAD = re.compile(r"^(?:FAIL|ERROR|UNEXPECTED SUCCESS): (test_\w+)", re.M)
+PYTHON_SKIPPED = re.compile(r"^(test_\w+) \([\w.]+\).* \.\.\. .*skipped '", re.M)
 
 
 class Wrong(Exception):
@@ -101,6 +108,35 @@ def proofs(sources, rows):
     return found
 
 
+def outcomes(log):
+    """{file's stem: {test: whether it passed}} of what passed or was skipped; a Python test goes by its method: its class may be another's
+    base. `log`: the lines of a testlog.json."""
+    found = collections.defaultdict(dict)
+    for line in log:
+        record = json.loads(line)
+        output = record.get("stdout", "") + "\n" + record.get("stderr", "")
+        tests = found[record["name"].split(" / ")[-1]]
+        tests.update({name: word == "OK" for word, name in CPP_RAN.findall(output)})
+        began, skipped = set(PYTHON_BEGAN.findall(output)), set(PYTHON_SKIPPED.findall(output))
+        tests.update({name: name not in skipped for name in began - set(PYTHON_BAD.findall(output))})
+        if record["result"] == "SKIP":
+            tests["*"] = False
+    return found
+
+
+def not_passed(found, ran):
+    """(proofs that were skipped, proofs that did not pass) of `ran`, as outcomes() has it."""
+    skipped, bad = [], []
+    for proof in sorted({proof for proofs_of_row in found.values() for proof in proofs_of_row}):
+        path, test = proof.split(": ")
+        stem = os.path.splitext(os.path.basename(path))[0].removesuffix("_test")
+        name = test if path.endswith(".cc") else test.split(".")[1]
+        said = [tests.get(name, tests.get("*")) for program, tests in ran.items() if re.fullmatch(rf"(\w+_)?{stem}", program)]
+        if True not in said:
+            (skipped if False in said else bad).append(proof)
+    return skipped, bad
+
+
 def cell(text):
     return text.replace("|", "\\|").replace("<", "&lt;")
 
@@ -109,9 +145,9 @@ def document(rows, found):
     by_area = {area: [name for name in rows if name.startswith(area + "-")] for area in AREAS}
     out = ["# Conformance", "",
            "Which test proves which row of S3's and KMS's contract. Made by tests/conformance_test.py from the tests, which name",
-           "the rows they prove; a test fails while this file says anything else. All tests named here run in `./check`, which says what it",
-           "skipped: those of a tool that is not there (curl, the AWS CLI, boto3, node and npm's registry, s3cmd, rclone, a second AES-GCM",
-           "library) and those of the mount without /dev/fuse. A row without a test is *missing*: not built, or built and not proven.", "",
+           "the rows they prove; a test fails while this file says anything else. `./check` fails unless each test named here passed, but for",
+           "those it names as skipped: of a tool that is not there (curl, the AWS CLI, boto3, node and npm's registry, s3cmd, rclone, a second",
+           "AES-GCM library), and of the mount without /dev/fuse. A row without a test is *missing*: not built, or built and not proven.", "",
            "What a row rests on:", ""]
     out += [f"* {tag}: {text}" for tag, text in EVIDENCE.items()]
     out += ["", "| area | rows | proven | missing |", "|---|---|---|---|"]
@@ -134,12 +170,13 @@ def read(path):
         return file.read()
 
 
-def made(root):
+def read_all(root):
+    """The rows, and which tests prove them."""
     tests = os.path.join(root, "tests")
     paths = [p for kind in ("cc", "py") for p in glob.glob(os.path.join(tests, "**", f"*_test.{kind}"), recursive=True)]
     sources = {os.path.relpath(path, tests): read(path) for path in paths if os.path.abspath(path) != os.path.abspath(__file__)}
     rows = read_rows(read(os.path.join(tests, "conformance_rows.tsv")))
-    return document(rows, proofs(sources, rows))
+    return rows, proofs(sources, rows)
 
 
 def expect_wrong(call, what):
@@ -167,16 +204,35 @@ def check_itself():
     expect_wrong(lambda: proofs({"a.cc": "}\n// PBE-01\n"}, rows), "a row outside a test")
     expect_wrong(lambda: proofs({"b.py": python + "        # PBE-01\n"}, rows), "a row outside a test")
     expect_wrong(lambda: read_rows("PBE-01\tREC\tone\nPBE-01\tREC\tone\n"), "a row twice")
+    said = "[       OK ] Each/A.B/One (3 ms)\n[  SKIPPED ] C.D (0 ms)\n", "test_f (__main__.G.test_f) ... ok\ntest_g (__main__.G.test_g) ... ok\n"
+    logs = [json.dumps({"name": name, "result": "OK", "stdout": out}) for name, out in zip(("x_a", "mount_b"), said)]
+    ran = outcomes(logs)
+    if not_passed(found, ran) != (["a.cc: C.D"], []):
+        sys.exit(f"conformance_test.py takes {dict(ran)} for {not_passed(found, ran)}")
+    failed = json.dumps({"name": "mount_b", "result": "FAIL", "stdout": said[1] + "FAIL: test_f (__main__.G.test_f)\n"})
+    for log in ([logs[0], failed], logs[:1], logs[1:]):
+        if not not_passed(found, outcomes(log))[1]:
+            sys.exit("conformance_test.py does not see a test that did not pass")
 
 
-def main(root, write):
+def tell_what_ran(found, paths):
+    skipped, bad = not_passed(found, outcomes(line for path in paths for line in read(path).splitlines()))
+    print("\n".join([f"skipped: {proof}" for proof in skipped] + [f"did not pass: {proof}" for proof in bad]))
+    print(f"{len(found)} rows have tests; of these tests {len(skipped)} were skipped, {len(bad)} did not pass")
+    sys.exit(1 if bad else 0)
+
+
+def main(root, what=None, *paths):
     path = os.path.join(root, "docs", "CONFORMANCE.md")
     check_itself()
     try:
-        text = made(root)
+        rows, found = read_all(root)
     except Wrong as wrong:
         sys.exit(str(wrong))
-    if write:
+    if what == "--ran":
+        tell_what_ran(found, paths)
+    text = document(rows, found)
+    if what == "--write":
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
     elif not os.path.exists(path) or read(path) != text:
@@ -184,4 +240,4 @@ def main(root, write):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:] == ["--write"])
+    main(*sys.argv[1:])

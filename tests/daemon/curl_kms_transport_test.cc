@@ -184,8 +184,8 @@ TEST_F(CurlKmsTransportTest, EndpointsAreHttpsOrThisMachine) {  // OBJ-22
             Code::kInvalidArgument);
 }
 
-TEST_F(CurlKmsTransportTest, ACertificateThatNobodyVouchesForIsRefused) {
-  RawKmsServer server({ok("{}")});  // speaks no TLS at all: nothing of the request may reach it
+TEST_F(CurlKmsTransportTest, NothingOfARequestReachesAServerWithoutTls) {  // certificates: external_kms_test
+  RawKmsServer server({ok("{}")});
   transport_ = *CurlKmsTransport::to("https://" + server.url().substr(7), std::nullopt, *credentials_);
   into_.resize(100);
   EXPECT_EQ(transport_->post({"Decrypt", "eu-north-7", as_bytes("{\"canary\":1}"), 1000}, into_).code(),

@@ -222,7 +222,7 @@ class Damage(MountTest):
             write_file(path, kept)
         self.at.mount()
 
-    def test_a_cut_or_changed_data_file_is_ebadmsg_and_exit_3(self):
+    def test_a_cut_or_changed_data_file_is_ebadmsg_and_exit_3(self):  # KMS-36
         self.at.bucket("bucket")
         before = set()
         files = {}

@@ -193,7 +193,7 @@ class ExternalKms(MountTest):
         self.assertEqual(read_file(self.at.path(name, "file")), content("there", 70_000))
         self.assertEqual(put(self.there.create_key()), (400, "InvalidRequest"))
 
-    def test_while_it_is_gone_cached_keys_go_on_the_rest_fails_at_once_and_a_mount_starts(self):
+    def test_while_it_is_gone_cached_keys_go_on_the_rest_fails_at_once_and_a_mount_starts(self):  # KMS-36
         buckets = self.buckets()
         for bucket in buckets:
             write_file(self.at.path(bucket, "cached"), content(bucket, 70_000), sync=True)

@@ -305,7 +305,7 @@ class Policies(MountTest):
         write_file(self.at.path(name, "f"), b"x")
 
     # --- the mount ---
-    def test_a_denied_principal_reads_nothing_and_everybody_else_does(self):
+    def test_a_denied_principal_reads_nothing_and_everybody_else_does(self):  # KMS-36
         key = self.at.create_key()
         self.user("ann")
         self.user_policy("ann", allow("kms:*"))
