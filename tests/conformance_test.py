@@ -125,13 +125,16 @@ def outcomes(log):
 
 
 def not_passed(found, ran):
-    """(proofs that were skipped, proofs that did not pass) of `ran`, as outcomes() has it."""
+    """(proofs that were skipped, proofs that did not pass) of `ran`, as outcomes() has it. The test of a C++ file is in its room's
+    program or in one of its own; that of a Python file in the program of its name."""
     skipped, bad = [], []
     for proof in sorted({proof for proofs_of_row in found.values() for proof in proofs_of_row}):
         path, test = proof.split(": ")
-        stem = os.path.splitext(os.path.basename(path))[0].removesuffix("_test")
-        name = test if path.endswith(".cc") else test.split(".")[1]
-        said = [tests.get(name, tests.get("*")) for program, tests in ran.items() if re.fullmatch(rf"(\w+_)?{stem}", program)]
+        if path.endswith(".cc"):
+            said = [tests.get(test) for tests in ran.values()]
+        else:
+            stem, method = os.path.basename(path).removesuffix(".py").removesuffix("_test"), test.split(".")[1]
+            said = [tests.get(method, tests.get("*")) for program, tests in ran.items() if re.fullmatch(rf"(\w+_)?{stem}", program)]
         if True not in said:
             (skipped if False in said else bad).append(proof)
     return skipped, bad
