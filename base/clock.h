@@ -20,20 +20,4 @@ class SystemClock final : public Clock {
   std::int64_t monotonic_ns() const override;
 };
 
-// A clock that stands still until it is moved.
-class ManualClock final : public Clock {
- public:
-  std::int64_t wall_ns() const override { return wall_; }
-  std::int64_t monotonic_ns() const override { return monotonic_; }
-  void advance_ns(std::int64_t by) {
-    wall_ += by;
-    monotonic_ += by;
-  }
-  void set_wall_ns(std::int64_t wall) { wall_ = wall; }
-
- private:
-  std::int64_t wall_ = 1'767'225'600'000'000'000;  // 2026-01-01
-  std::int64_t monotonic_ = 1'000'000'000;
-};
-
 }  // namespace coffer

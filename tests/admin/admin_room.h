@@ -8,6 +8,7 @@
 
 #include "admin/server.h"
 #include "tests/admin/fake_controls.h"
+#include "tests/support/manual_clock.h"
 
 namespace coffer {
 

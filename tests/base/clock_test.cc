@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "tests/support/manual_clock.h"
 
 #include <gtest/gtest.h>
 

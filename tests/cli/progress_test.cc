@@ -1,4 +1,5 @@
 #include "cli/progress.h"
+#include "tests/support/manual_clock.h"
 
 #include <gtest/gtest.h>
 

@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "tests/support/local_kms_fixture.h"
+#include "tests/support/manual_clock.h"
 
 namespace coffer {
 namespace {

@@ -7,6 +7,7 @@
 #include "crypto/bucket_keys.h"
 #include "crypto/keyring.h"
 #include "crypto/local_kms.h"
+#include "tests/support/manual_clock.h"
 #include "tests/support/memory_kms_records.h"
 
 namespace coffer {

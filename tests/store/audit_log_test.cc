@@ -5,6 +5,7 @@
 #include <random>
 
 #include "tests/store/sealed_rig.h"
+#include "tests/support/manual_clock.h"
 
 namespace coffer::testing {
 namespace {

@@ -15,6 +15,7 @@
 #include "store/store.h"
 #include "tests/store/store_rig.h"
 #include "tests/support/effort.h"
+#include "tests/support/manual_clock.h"
 #include "tests/support/material_wrapping.h"
 #include "tests/support/simulated_disk.h"
 

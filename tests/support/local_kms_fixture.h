@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "crypto/local_kms.h"
+#include "tests/support/manual_clock.h"
 #include "tests/support/memory_kms_records.h"
 
 namespace coffer {

@@ -31,6 +31,7 @@ class SimulatedFile final : public DiskFile {
   }
 
   Status pwrite(std::uint64_t offset, BytesView bytes) override {
+    if (const auto act = disk_.take_act(disk_.before_write_, name_)) act();
     const std::lock_guard lock(disk_.mutex_);
     COFFER_TRY(alive());
     const std::uint64_t size = std::max<std::uint64_t>(inode_->now.size(), offset + bytes.size());
@@ -38,7 +39,7 @@ class SimulatedFile final : public DiskFile {
   }
 
   Status sync() override {
-    if (const auto act = disk_.take_before_sync(name_)) act();
+    if (const auto act = disk_.take_act(disk_.before_sync_, name_)) act();
     const std::lock_guard lock(disk_.mutex_);
     COFFER_TRY(alive());
     return disk_.sync_file(*inode_, name_);
@@ -396,9 +397,14 @@ void SimulatedDisk::before_sync(std::string name, std::function<void()> act) {
   before_sync_[std::move(name)] = std::move(act);
 }
 
-std::function<void()> SimulatedDisk::take_before_sync(const std::string& name) {
+void SimulatedDisk::before_write(std::string name, std::function<void()> act) {
   const std::lock_guard lock(mutex_);
-  auto found = before_sync_.extract(name);
+  before_write_[std::move(name)] = std::move(act);
+}
+
+std::function<void()> SimulatedDisk::take_act(Acts& acts, const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  auto found = acts.extract(name);
   return found ? std::move(found.mapped()) : nullptr;
 }
 

@@ -65,8 +65,9 @@ class SimulatedDisk final : public Disk {
   std::uint64_t calls(Counted counted = Counted::kChanges) const;
   // From now on every call is counted there, by its verb and file as fault_place() has them.
   void count_places(std::map<std::string, std::uint64_t>* counts) { places_ = counts; }
-  // Called, once, before a sync of the file begins, with nothing locked.
+  // Called, once, before a sync or a write of the file begins, with nothing locked.
   void before_sync(std::string name, std::function<void()> act);
+  void before_write(std::string name, std::function<void()> act);
   void set_capacity(std::uint64_t bytes);  // then kNoSpace; counted in blocks of 4096
   void set_quota(std::uint64_t bytes);     // the same, and space() knows nothing of it: a user's quota, which statvfs(3) does not show
   std::uint64_t used_bytes() const;        // of it
@@ -108,7 +109,8 @@ class SimulatedDisk final : public Disk {
     std::shared_ptr<Inode> inode;
   };
 
-  std::function<void()> take_before_sync(const std::string& name);
+  using Acts = std::map<std::string, std::function<void()>>;
+  std::function<void()> take_act(Acts& acts, const std::string& name);
 
   using Random = std::mt19937_64;
 
@@ -145,7 +147,7 @@ class SimulatedDisk final : public Disk {
   bool fault_happened_ = false;
   std::string fault_place_;
   std::map<std::string, std::uint64_t>* places_ = nullptr;
-  std::map<std::string, std::function<void()>> before_sync_;
+  Acts before_sync_, before_write_;
   std::uint64_t capacity_ = std::uint64_t{1} << 40;
   bool is_quota_ = false;  // capacity_ is
   std::uint64_t file_size_max_ = UINT64_MAX;
