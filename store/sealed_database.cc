@@ -254,11 +254,6 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     COFFER_TRY(begin());
     const std::uint64_t wanted = data_synced.this_commit ? before : data_synced.up_to.value;
     if (log.last() == before && wanted > log.data_synced()) COFFER_TRY(log.append_mark());
-    if (data_synced.this_commit) {
-      // A checkpoint that runs now keeps its pin. Without a pin the next one copies nothing: no failure of a commit.
-      const auto lock = turn_.try_keep_away();
-      if (lock.owns_lock()) (void)move_pin();
-    }
     return last();
   }
 
@@ -276,9 +271,14 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
   std::uint64_t log_bytes() const override { return files_->log().bytes(); }
   Bytes last_tag() const override { return to_bytes(files_->log().digest()); }
 
+  // A read transaction: SQLite copies no frame behind it into coffer.db.
   Status pin() override {
-    const CheckpointTurn::Checkpoint lock(turn_);
-    return move_pin();
+    const auto lock = turn_.try_keep_away();
+    if (!lock.owns_lock()) return {};
+    COFFER_TRY(release_pin());
+    COFFER_TRY(reader_->look());
+    pinned_ = files_->log().last();
+    return {};
   }
 
   Status checkpoint_beside(CommitPoint durable) override {
@@ -413,14 +413,6 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     if (!all) return Error{Code::kBusy, "a reader of the catalog holds the log"};
     COFFER_TRY(files_->begin_generation());
     copied_ = files_->log().last();
-    return {};
-  }
-
-  // A read transaction: SQLite copies no frame behind it into coffer.db.
-  Status move_pin() {
-    COFFER_TRY(release_pin());
-    COFFER_TRY(reader_->look());
-    pinned_ = files_->log().last();
     return {};
   }
 

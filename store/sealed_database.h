@@ -70,8 +70,8 @@ class SealedDatabase {
   virtual std::uint64_t log_bytes() const = 0;  // in use; the caller checkpoints above kWalBytesMax
   virtual Bytes last_tag() const = 0;           // of the last frame: the digest that `coffer status` shows
 
-  // Marks last() as how far the next checkpoint_beside() copies. With the writer's lock held. commit() with this_commit
-  // does it by itself; call it after another commit whose data will be synced beside the writer.
+  // Marks last() as how far the next checkpoint_beside() copies; nothing while a checkpoint or a reader is at work. With the
+  // writer's lock held, after a commit whose data is synced, or will be beside the writer.
   virtual Status pin() = 0;
 
   // Copies committed pages up to the pinned point into coffer.db and syncs them, beside the writer. Nothing to do, and

@@ -144,7 +144,8 @@ Result<Store::State::Frozen> Store::State::commit_frozen(Commit kind, DataFilesA
   COFFER_ASSIGN(frozen.point, catalog.commit(data_synced));
   if (whole) synced = frozen.point;
   committed_changes = frozen.changes;
-  if (kind == Commit::kRound && pin_next.exchange(false) && !whole) COFFER_TRY(catalog.database().pin());
+  // If it fails, the checkpoint copies everything in its freeze; the commit has not failed.
+  if (kind == Commit::kRound && pin_next.exchange(false)) (void)catalog.database().pin();
   if (kind == Commit::kCheckpoint) COFFER_TRY(catalog.database().checkpoint_rest());
   frozen.digest = hex(catalog.database().last_tag());
   frozen.unsynced = std::move(unsynced);

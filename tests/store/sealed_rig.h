@@ -107,6 +107,7 @@ class SealedRig {
     COFFER_ASSIGN(const CommitPoint point, database_->commit({{durable_}, synced}));
     states_[point.value] = rows_;
     started_.reset();
+    if (synced) (void)database_->pin();  // without one a checkpoint copies less
     return {};
   }
   Status commit_durably() {
