@@ -19,7 +19,8 @@ class DataFiles {
   Result<std::shared_ptr<DiskFile>> open(std::uint64_t file, OpenMode mode);
   Status remove(std::uint64_t file);  // fine if it is not there
 
-  // Called after bytes of it were written and before a map entry names them.
+  // Called after bytes of it were written and before a map entry names them: whoever takes it meanwhile syncs either these
+  // bytes or what nothing names.
   void wrote(std::uint64_t file);
 
   // Files written since the last take, and whether their names are new.

@@ -382,9 +382,9 @@ Status OpenObject::put_run(std::span<Outgoing> run, std::vector<JournaledChunk>*
   }
   COFFER_TRY(kept.aead->seal_run(std::span(jobs).first(count)));
   COFFER_ASSIGN(const auto file, data_file());
-  parts_.files.wrote(file_);
   const auto at = slot_offset(row_of(run[0].chunk), run[0].slot, chunk_size());
   COFFER_TRY(file->pwrite(at, BytesView(buffer).first(filled)));
+  parts_.files.wrote(file_);
   for (std::size_t i = 0; copies != nullptr && i < count; ++i)
     copies->push_back({ino_, run[i].chunk, to_bytes(run[i].entry.seal()), to_bytes(jobs[i].cipher)});
   return {};

@@ -113,8 +113,7 @@ std::uint64_t Store::State::begin_round_frozen() {
 // power cut. On a disk that syncs at once, a second sync costs less than a second copy. What a checkpoint begins with syncs
 // all files, so that little is left for its freeze.
 bool Store::State::keeps_data_frozen(const DataFiles::Batch& unsynced) {
-  const bool syncs_at_once = data_sync_ns > 0 && data_sync_ns < kJournalWorthNs;
-  if (unsynced.empty() || was_full || pin_next || syncs_at_once || !journal.fits()) return false;
+  if (unsynced.empty() || was_full || pin_next || disk_syncs_at_once() || !journal.fits()) return false;
   const bool any_new = std::any_of(unsynced.begin(), unsynced.end(), [](const auto& file) { return file.second; });
   const auto space = disk.space();
   if (any_new || !space || space->available < kSpaceScarce) return false;
@@ -163,21 +162,42 @@ Status Store::State::soft_commit() {
   return {};
 }
 
+Status Store::State::sync_data(const DataFiles::Batch& batch) {
+  const auto begin = clock.monotonic_ns();
+  if (auto done = files.sync(batch); !done) {
+    poison(done.error());
+    return done;
+  }
+  data_sync_ns = clock.monotonic_ns() - begin;
+  return {};
+}
+
+bool Store::State::disk_syncs_at_once() const { return data_sync_ns > 0 && data_sync_ns < kJournalWorthNs; }
+
+// Then the commit that follows names no unsynced data, unless others write meanwhile, and no second one has to say that the
+// data is synced. Outside of a freeze: a file written after this took it is in the next batch (DataFiles::wrote).
+Status Store::State::sync_data_first() {
+  COFFER_TRY(ready());
+  DataFiles::Batch unsynced;
+  {
+    std::lock_guard lock(commit_mutex);
+    COFFER_TRY(flush_changed());
+    unsynced = files.take_unsynced();
+  }
+  return unsynced.empty() ? Status() : sync_data(unsynced);
+}
+
 Status Store::State::run_round() {
   // A checkpoint meanwhile would count on data files that are still being synced here.
   const std::lock_guard alone(round_mutex);
+  if (disk_syncs_at_once()) COFFER_TRY(sync_data_first());
   Frozen frozen;
   {
     std::lock_guard lock(commit_mutex);
     COFFER_ASSIGN(frozen, commit(Commit::kRound));
   }
   if (!frozen.unsynced.empty()) {
-    const auto begin = clock.monotonic_ns();
-    if (auto data = files.sync(frozen.unsynced); !data) {
-      poison(data.error());
-      return data;
-    }
-    data_sync_ns = clock.monotonic_ns() - begin;
+    COFFER_TRY(sync_data(frozen.unsynced));
     std::lock_guard lock(commit_mutex);
     synced = frozen.point;
     COFFER_ASSIGN(const auto carrying, commit(Commit::kCarry));

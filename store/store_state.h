@@ -276,6 +276,9 @@ struct Store::State {
   // What a commit does about the data files that were written. kKept: the catalog keeps what was.
   enum class DataFilesAre { kLeft, kSynced, kToBeSynced, kKept };
   bool keeps_data_frozen(const DataFiles::Batch& unsynced);  // with room for it
+  bool disk_syncs_at_once() const;
+  Status sync_data(const DataFiles::Batch& batch);  // a failure poisons
+  Status sync_data_first();                         // all that is in memory, before the freeze
   Result<Frozen> commit_frozen(Commit kind, DataFilesAre data, DataFiles::Batch unsynced);
   Status soft_commit();
   Status run_round();
@@ -285,7 +288,7 @@ struct Store::State {
   Status checkpoint();
 
   std::function<Status()> hook = [] { return Status(); };
-  std::mutex round_mutex;   // one durable commit at a time, from its commit to end_round. Comes before commit_mutex
+  std::mutex round_mutex;   // one durable commit at a time, with all its syncs, to end_round. Comes before commit_mutex
   std::mutex commit_mutex;  // one commit at a time; hook, and the four below
   std::vector<std::shared_ptr<OpenObject>> unsettled, in_round;
   CommitPoint synced;  // up to here all data files are synced, or the journal has what is not

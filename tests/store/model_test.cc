@@ -15,7 +15,9 @@ using testing::TreeModel;
 // One run: random operations, commits, syncs, kills and power cuts, with every state an answered operation left behind.
 class ModelRun {
  public:
-  explicit ModelRun(std::uint64_t seed) : rig_(seed), tree_(rig_, seed * 7919 + 1), seed_(seed) {}
+  explicit ModelRun(std::uint64_t seed) : rig_(seed), tree_(rig_, seed * 7919 + 1), seed_(seed) {
+    if (seed % 2 == 1) rig_.sync_at_once();
+  }
 
   // What went wrong, or nothing.
   std::string go() {
@@ -152,6 +154,7 @@ class FaultRun {
  public:
   std::string go(std::uint64_t n, testing::SimulatedDisk::Fault fault, bool& happened) {
     StoreRig rig(n);
+    if (fault == testing::SimulatedDisk::Fault::kNoSpace || fault == testing::SimulatedDisk::Fault::kPowerOff) rig.sync_at_once();
     RandomTree tree(rig, 4242);
     if (!rig.store().create_bucket(*BucketName::parse("bucket"), NewInode{0755, 1, 1, 0})) return "no bucket";
     std::vector<TreeModel> since_sync{tree.model};

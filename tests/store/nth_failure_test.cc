@@ -486,10 +486,15 @@ void for_every_n(const std::string& what, std::uint64_t usual_stride,
               static_cast<unsigned long long>(poisoned));
 }
 
-void for_every_disk_call(const std::string& what, Fault fault, Counted counted, std::uint64_t stride) {
+enum class DiskSyncs { kSlowly, kAtOnce };
+void for_every_disk_call(const std::string& what, Fault fault, Counted counted, std::uint64_t stride,
+                         DiskSyncs syncs = DiskSyncs::kSlowly) {
   for_every_n(what, stride, [&](std::uint64_t n) {
     Blow blow;
-    blow.arm = [=](StoreRig& rig) { rig.disk.fail_at(n, fault, counted); };
+    blow.arm = [=](StoreRig& rig) {
+      if (syncs == DiskSyncs::kAtOnce) rig.sync_at_once();
+      rig.disk.fail_at(n, fault, counted);
+    };
     blow.has_struck = [](StoreRig& rig) { return rig.disk.fault_happened(); };
     blow.place = [](StoreRig& rig) { return rig.disk.fault_place(); };
     blow.disarm = [](StoreRig& rig) { rig.disk.fail_never(); };
@@ -532,9 +537,11 @@ TEST(NthFailure, AShortWriteAtAnyCallLosesNothingAnswered) {
 }
 TEST(NthFailure, ATornWriteAtAnyCallLosesNothingAnswered) {
   for_every_disk_call("a torn write", Fault::kTorn, Counted::kChanges, 3);
+  for_every_disk_call("a torn write on a quick disk", Fault::kTorn, Counted::kChanges, 3, DiskSyncs::kAtOnce);
 }
 TEST(NthFailure, APowerCutAtAnyCallLosesNothingSynced) {
   for_every_disk_call("a power cut", Fault::kPowerOff, Counted::kChanges, 3);
+  for_every_disk_call("a power cut of a quick disk", Fault::kPowerOff, Counted::kChanges, 3, DiskSyncs::kAtOnce);
 }
 
 TEST(NthFailure, AKmsThatFailsAtAnyCallLosesNothingAnswered) {

@@ -251,8 +251,9 @@ struct Tally {
 // One sequence from the start, and how it may be found afterwards.
 class SequenceRun {
  public:
-  SequenceRun(const Sequence& sequence, Tally& tally)
-      : sequence_(sequence), tally_(tally), rig_(*start().image, /*boot=*/1), tree_(rig_) {
+  enum class DiskSyncs { kSlowly, kAtOnce };
+  SequenceRun(const Sequence& sequence, Tally& tally, DiskSyncs syncs)
+      : sequence_(sequence), tally_(tally), syncs_(syncs), rig_(*start().image, /*boot=*/1), tree_(rig_) {
     tree_.model = start().model;
   }
 
@@ -260,6 +261,8 @@ class SequenceRun {
   // cut_at: the power goes at this call of the disk in the last step; 0: it does not.
   Outcome go(std::uint64_t cut_at = 0) {
     if (auto opened = rig_.try_open(); !opened) return wrong("opening the start: " + opened.error().message);
+    if (syncs_ == DiskSyncs::kAtOnce)
+      if (auto synced = sync_a_data_file(); !synced) return wrong("syncing beside: " + synced.error().message);
     for (const auto& step : sequence_) {
       const bool is_last = &step == &sequence_.back();
       calls_before_ = rig_.disk.calls(SimulatedDisk::Counted::kChanges);
@@ -291,6 +294,16 @@ class SequenceRun {
   Outcome wrong(std::string what) {
     wrong_ = std::move(what);
     return Outcome::kWrong;
+  }
+  // Beside the sequence: the store knows then how quick the disk is.
+  Status sync_a_data_file() {
+    rig_.sync_at_once();
+    COFFER_TRY(tree_.create_bucket("beside"));
+    COFFER_ASSIGN(const auto bucket, store().resolve("beside", ""));
+    COFFER_ASSIGN(const auto file, store().create(bucket, "file", NewInode{0644, 1, 1, 0}));
+    COFFER_TRY(store().write(file.ino, 0, some_bytes(kLargeSize, 4)));
+    history_ = {tree_.model};
+    return store().sync_all();
   }
 
   bool exists(const std::string& path) const { return path.empty() || tree_.model.names.contains(path); }
@@ -376,6 +389,7 @@ class SequenceRun {
 
   const Sequence& sequence_;
   Tally& tally_;
+  const DiskSyncs syncs_;
   StoreRig rig_;
   ModelledTree tree_;
   std::vector<TreeModel> history_{start().model};
@@ -388,7 +402,8 @@ class SequenceRun {
 // Runs a sequence, and looks at what each way to end leaves; and again, with the power going while its last step runs.
 // What went wrong, or nothing.
 std::string check(const Sequence& sequence, std::uint64_t seed, bool also_within, Tally& tally) {
-  SequenceRun run(sequence, tally);
+  const auto syncs = seed % 2 == 0 ? SequenceRun::DiskSyncs::kSlowly : SequenceRun::DiskSyncs::kAtOnce;
+  SequenceRun run(sequence, tally, syncs);
   switch (run.go()) {
     case SequenceRun::Outcome::kDone: break;
     case SequenceRun::Outcome::kNothingToDo: ++tally.without; return "";
@@ -403,7 +418,7 @@ std::string check(const Sequence& sequence, std::uint64_t seed, bool also_within
   if (!wrong.empty() || !also_within || run.calls_of_last() == 0) return wrong;
 
   const auto call = 1 + seed % run.calls_of_last();
-  SequenceRun cut(sequence, tally);
+  SequenceRun cut(sequence, tally, syncs);
   if (cut.go(call) != SequenceRun::Outcome::kDone) return "a second time: " + cut.what_went_wrong();
   ++tally.crashes;
   wrong = cut.after_a_power_cut(Keep::kNothing);

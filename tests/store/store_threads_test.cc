@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <thread>
 
 #include "base/limits.h"
@@ -13,9 +14,54 @@ using testing::read_all;
 using testing::some_bytes;
 using testing::StoreRig;
 
+// A durable commit has taken what is to be synced when a writer's bytes reach their file: they are synced all the same.
+TEST(StoreThreads, BytesWrittenWhileTheDataIsSyncedAreSyncedToo) {
+  StoreRig rig;
+  rig.sync_at_once();
+  auto& store = rig.store();
+  const auto bucket = store.create_bucket(*BucketName::parse("bucket"), NewInode{0755, 1, 1, 0})->ino;
+  const auto made = [&](const char* name) {
+    const auto ino = store.create(bucket, name, NewInode{0644, 1, 1, 0})->ino;
+    EXPECT_TRUE(store.write(ino, 0, some_bytes(4 * kChunkSize, ino)).ok());
+    return ino;
+  };
+  const auto late = made("late"), other = made("other");
+  ASSERT_TRUE(store.sync_all().ok());
+  const auto file_of = [&](InodeNumber ino) {
+    const std::lock_guard lock(rig.catalog().mutex());
+    return data_file_name(rig.catalog().content(ino)->file);
+  };
+  const auto late_file = file_of(late), other_file = file_of(other);
+  ASSERT_LT(late_file, other_file) << "they are synced in this order";
+
+  const auto fresh = some_bytes(kWriteBatchChunks * kChunkSize, 3);
+  std::promise<void> writing, synced;
+  std::thread writer;
+  rig.disk.before_write(late_file, [&] {
+    writing.set_value();
+    synced.get_future().wait();
+  });
+  // While the round flushes `other`, whose chunk waits in memory, the writer comes as far as its bytes.
+  rig.disk.before_write(other_file, [&] {
+    writer = std::thread([&] { EXPECT_TRUE(store.write(late, 0, fresh).ok()); });
+    writing.get_future().wait();
+  });
+  rig.disk.before_sync(other_file, [&] { synced.set_value(); });
+  ASSERT_TRUE(store.write(other, 5, some_bytes(10, 4)).ok());
+  ASSERT_TRUE(store.sync(other).ok());
+  writer.join();
+  ASSERT_TRUE(store.sync(late).ok());
+  rig.crash(1, testing::SimulatedDisk::Keep::kNothing);
+  rig.open();
+  const auto kept = read_all(rig.store(), *rig.store().resolve("bucket", "late"));
+  ASSERT_TRUE(kept.ok()) << kept.error().message;
+  EXPECT_EQ(*kept, fresh);
+}
+
 // Everything at once; under ThreadSanitizer it is the proof that the lock order holds.
 TEST(StoreThreads, OperationsCommitsAndResealsRunBesideEachOther) {
   StoreRig rig;
+  rig.sync_at_once();
   auto& store = rig.store();
   const auto name = *BucketName::parse("bucket");
   const auto bucket = store.create_bucket(name, NewInode{0755, 1, 1, 0})->ino;
