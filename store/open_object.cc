@@ -1,5 +1,6 @@
 #include "store/open_object.h"
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 #include <utility>
@@ -84,6 +85,7 @@ void OpenObject::drop_content() {
   while (!dirty_.empty()) drop_dirty(dirty_.begin()->first);
   parts_.map_rows -= rows_.size();
   rows_.clear();
+  active_rows_.clear();
   inline_entry_ = {};
   inline_ciphertext_ = {};
   file_ = 0;
@@ -278,7 +280,13 @@ Result<OpenObject::Row*> OpenObject::row(std::uint32_t number) {
     break;
   }
   ++parts_.map_rows;
+  if (!row.quiet() || row.stale.any()) active_rows_.insert(number);
   return &rows_.emplace(number, std::move(row)).first->second;
+}
+
+void OpenObject::mark_changed(std::uint32_t number, Row& row) {
+  row.changed = row_changed_ = true;
+  active_rows_.insert(number);
 }
 
 Result<std::optional<std::uint32_t>> OpenObject::next_row(std::uint32_t from) {
@@ -300,6 +308,7 @@ void OpenObject::trim_rows(std::uint32_t keep_from, std::uint32_t keep_to) {
       ++place;
       continue;
     }
+    active_rows_.erase(number);
     place = rows_.erase(place);
     --parts_.map_rows;
   }
@@ -320,7 +329,7 @@ void OpenObject::install(const Outgoing& chunk) {
   row.entries.set(index_in_row(chunk.chunk), chunk.entry);
   row.current.set(chunk.slot);
   row.reserved.reset(chunk.slot);
-  row.changed = row_changed_ = true;
+  mark_changed(row_of(chunk.chunk), row);
 }
 
 void OpenObject::take_out(std::uint64_t chunk) {
@@ -337,7 +346,7 @@ void OpenObject::take_out(std::uint64_t chunk) {
   row.current.reset(old.slot);
   row.stale.set(old.slot);
   row.entries.set(index_in_row(chunk), {});
-  row.changed = row_changed_ = true;
+  mark_changed(row_of(chunk), row);
 }
 
 Result<std::uint64_t> OpenObject::cut_rows(std::uint32_t from) {
@@ -361,7 +370,7 @@ Result<std::uint64_t> OpenObject::cut_rows(std::uint32_t from) {
   if (!unread) return stored;
   COFFER_TRY(parts_.catalog.remove_map_rows(ino_, from));
   // Rows that stay in memory are written again by the next commit, or were empty.
-  for (auto kept = rows_.lower_bound(from); kept != rows_.end(); ++kept) kept->second.changed = row_changed_ = true;
+  for (auto kept = rows_.lower_bound(from); kept != rows_.end(); ++kept) mark_changed(kept->first, kept->second);
   cut_from_ = std::min(cut_from_, from);
   return stored;
 }
@@ -370,7 +379,8 @@ Result<std::uint64_t> OpenObject::cut_rows(std::uint32_t from) {
 
 Status OpenObject::write_out() {
   if (gone_) return {};
-  for (auto& [number, row] : rows_) {
+  for (const auto number : active_rows_) {
+    auto& row = rows_.at(number);
     if (!row.changed) continue;
     if (row.entries.empty())
       COFFER_TRY(parts_.catalog.remove_map_row(ino_, number));
@@ -381,6 +391,7 @@ Status OpenObject::write_out() {
     // A superset of what a power cut may bring back, so this row needs no durable commit to settle it.
     if (row.settled()) row.durable = row.current;
   }
+  std::erase_if(active_rows_, [this](auto number) { return rows_.at(number).quiet() && rows_.at(number).stale.none(); });
   row_changed_ = false;
   if (content_changed_)
     COFFER_TRY(parts_.catalog.put_content(content_row()));
@@ -393,13 +404,12 @@ Status OpenObject::write_out() {
 
 bool OpenObject::unsettled() const {
   if (cut_from_ != kNoRow || cut_in_round_ != kNoRow) return true;
-  for (const auto& [number, row] : rows_)
-    if (!row.settled()) return true;
-  return false;
+  return std::any_of(active_rows_.begin(), active_rows_.end(), [this](auto number) { return !rows_.at(number).settled(); });
 }
 
 void OpenObject::begin_round() {
-  for (auto& [number, row] : rows_) {
+  for (const auto number : active_rows_) {
+    auto& row = rows_.at(number);
     // A round that failed half-way may have made its state durable all the same.
     row.round = row.in_round ? row.round | row.current : row.current;
     row.in_round = true;
@@ -410,12 +420,15 @@ void OpenObject::begin_round() {
 
 void OpenObject::end_round() {
   cut_in_round_ = kNoRow;
-  for (auto& [number, row] : rows_) {
-    if (!std::exchange(row.in_round, false)) continue;  // read since; what it names may still be durable
-    row.durable = row.round;
-    row.round.reset();
+  std::erase_if(active_rows_, [this](auto number) {
+    auto& row = rows_.at(number);
+    if (std::exchange(row.in_round, false)) {  // one read or changed since may still name what is durable
+      row.durable = row.round;
+      row.round.reset();
+    }
     worth_punching_ |= (row.stale & ~row.taken()).count() >= kPunchSlotsMin;
-  }
+    return row.quiet();
+  });
 }
 
 Status OpenObject::write_header(const FileHeaders& headers, const std::string& bucket, const std::string& path) {

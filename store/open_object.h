@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <shared_mutex>
 #include <vector>
 
@@ -143,6 +144,8 @@ class OpenObject {
     bool in_round = false;  // `round` means something
     SlotSet taken() const { return current | reserved | soft | durable | round; }
     bool settled() const { return ((soft | durable | round) & ~current).none(); }
+    // It differs in nothing from what is durable: neither a commit nor a round has to look at it.
+    bool quiet() const { return !changed && !in_round && round.none() && soft == current && durable == current; }
   };
   struct DirtyChunk {
     PlainChunk plain;
@@ -181,6 +184,7 @@ class OpenObject {
   std::uint32_t chunk_size() const { return current_.envelope->chunk_size; }
   Result<Row*> row(std::uint32_t number);
   const Row* row_in_memory(std::uint32_t number) const;
+  void mark_changed(std::uint32_t number, Row& row);
   const ChunkEntry& entry_in_memory(std::uint64_t chunk) const;
   void install(const Outgoing& chunk);
   static std::optional<std::uint8_t> reserve(Row& row);
@@ -217,6 +221,7 @@ class OpenObject {
   ChunkEntry inline_entry_;
   Bytes inline_ciphertext_;  // empty: not in memory
   std::map<std::uint32_t, Row> rows_;
+  std::set<std::uint32_t> active_rows_;  // every row that is not quiet, and for a while some that are
   std::map<std::uint64_t, DirtyChunk> dirty_;
   bool row_changed_ = false, content_changed_ = false, lease_changed_ = false;
   bool worth_punching_ = false;
