@@ -14,7 +14,7 @@ part_tsan() {
 }
 
 part_ubsan() {
-  step 'configure with all of UBSan' configure build-ubsan -Ddebug=false -Doptimization=1 "-Dcpp_args=[$unity_args]" -Db_sanitize=undefined \
+  step 'configure with all of UBSan' configure build-ubsan -Ddebug=false -Doptimization=1 -Dcpp_args=-g1 -Db_sanitize=undefined \
     -Db_lundef=false "${unity[@]}" || return 1
   step 'build with all of UBSan' ninja -C build-ubsan || return 1
   UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 run_tests 'unit tests under all of UBSan' build-ubsan --no-suite mount \
@@ -41,7 +41,7 @@ part_fuzz() {
   for program in build-fuzz/tests/fuzz/*_campaign; do
     target=$(basename "$program" _campaign)
     mkdir -p "build-fuzz/found/$target"
-    log=$logs/fuzz-$target-$seconds-s.log
+    log=$logs/fuzz-${target//_/-}-$seconds-s.log
     step "fuzz $target $seconds s" "$program" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=70000 -len_control=200 \
       -print_final_stats=1 -artifact_prefix="build-fuzz/found/$target/" "build-fuzz/found/$target" "tests/fuzz/corpus/$target" || failed=1
     note "      $(awk '/^stat::number_of_executed_units/ { runs = $2 } / cov: / { for (i = 1; i < NF; i++) if ($i == "cov:") edges = $(i + 1) }
