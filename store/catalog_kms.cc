@@ -206,6 +206,8 @@ Status Catalog::save_key(const KmsKeyRecord& record) {
   std::uint32_t pages = kSaveKeyPages;
   for (const auto& change : access) pages += change.pages_max;
   COFFER_TRY(state_->database->reserve(pages));
+  const ErasedPages erased(state_->statements);
+  COFFER_TRY(erased.begun());
   Savepoint savepoint(*this);
   COFFER_TRY(insert_key(state_->statements, record));
   COFFER_TRY(insert_materials(state_->statements, record));

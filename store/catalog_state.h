@@ -40,6 +40,20 @@ struct Catalog::State {
   bool journal_made = false;  // its table is there, and the format says so
 };
 
+// While it is there SQLite zeroes the pages that it frees, and not only what it deletes from a page: for rows with secrets.
+class ErasedPages {
+ public:
+  explicit ErasedPages(Statements& statements) : statements_(statements), begun_(statements.script("PRAGMA secure_delete=ON")) {}
+  ~ErasedPages() { (void)statements_.script("PRAGMA secure_delete=FAST"); }
+  ErasedPages(const ErasedPages&) = delete;
+  ErasedPages& operator=(const ErasedPages&) = delete;
+  const Status& begun() const { return begun_; }
+
+ private:
+  Statements& statements_;
+  const Status begun_;
+};
+
 inline constexpr std::uint64_t kFormatVersion = 1;     // of a new store
 inline constexpr std::uint64_t kFormatOfPolicies = 2;  // once it holds users or policies
 inline constexpr std::uint64_t kFormatOfJournal = 3;   // once it kept chunks until their data files were synced

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/limits.h"
+#include "store/sealed_replay.h"
 #include "tests/support/simulated_disk.h"
 
 namespace coffer {
@@ -85,6 +86,41 @@ class CatalogTest : public ::testing::Test {
 };
 
 // --- meta ---
+
+// What else goes may stay in a free page until another needs it: overwriting those costs four pages for each small object.
+TEST_F(CatalogTest, APageThatHeldSecretsIsOverwrittenWhenItIsFreed) {
+  const auto pages_with = [&](std::string_view word) {
+    commit();
+    EXPECT_TRUE(catalog_->database().checkpoint_rest().ok());
+    catalog_.reset();
+    int found = 0;
+    {
+      const auto files = *open_sealed_files(disk_, keys_, suite_, "boot");
+      Bytes content(kPageSize);
+      for (std::uint32_t page = 1; page <= files->pages().pages(); ++page) {
+        EXPECT_TRUE(files->pages().read(page, content).ok()) << page;
+        found += as_text(content).find(word) == std::string_view::npos ? 0 : 1;
+      }
+    }
+    catalog_ = *Catalog::open(disk_, keys_, suite_, "boot");
+    return found;
+  };
+  std::string secret, other;
+  while (secret.size() < 4 * kPageSize) {
+    secret += "secret of ann ";
+    other += "another thing ";
+  }
+  UserRecord user{realm_.account, "ann"};
+  user.policies["default"] = secret;
+  ASSERT_TRUE(catalog_->save_user(user).ok());
+  ASSERT_TRUE(catalog_->set_blob("other", as_bytes(other)).ok());
+  EXPECT_GE(pages_with("secret of ann"), 4);
+  EXPECT_GE(pages_with("another thing"), 4);
+  ASSERT_TRUE(catalog_->remove_user(realm_.account, "ann").ok());
+  ASSERT_TRUE(catalog_->remove_blob("other").ok());
+  EXPECT_EQ(pages_with("secret of ann"), 0);
+  EXPECT_GE(pages_with("another thing"), 3);
+}
 
 TEST_F(CatalogTest, MetaComesBackAfterReopening) {
   ASSERT_TRUE(catalog_->set_number("n", 5).ok());
