@@ -107,14 +107,14 @@ Status Catalog::update_rule(InodeNumber bucket, const SseRule& rule, std::uint64
       bucket, sse_name(rule.algorithm), rule.kms_key, rule.bucket_key_enabled, blocked, rule_version, pinned_key);
   COFFER_TRY(query.run());
   if (query.changes() == 0) return Error{Code::kNoSuchBucket, "The specified bucket does not exist"};
-  return remove_bucket_policy(bucket);
+  return {};
 }
 
 Status Catalog::remove_bucket(InodeNumber bucket) {
   auto query = state_->query("DELETE FROM buckets WHERE ino = ?1", bucket);
   COFFER_TRY(query.run());
   if (query.changes() == 0) return Error{Code::kNoSuchBucket, "The specified bucket does not exist"};
-  return {};
+  return remove_bucket_policy(bucket);
 }
 
 // --- the reseal queue: the greatest place is served first ---

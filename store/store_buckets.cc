@@ -64,7 +64,6 @@ Result<std::optional<std::string>> Store::bucket_policy(const BucketName& name) 
 Status Store::put_bucket_policy(const BucketName& name, std::string_view text) {
   auto& s = *state_;
   COFFER_TRY(s.ready());
-  constexpr std::uint64_t kPolicyPages = 16;  // 20 KiB, and the splits above
   const auto put = [&]() -> Status {
     Gate::Pass pass(s.gate);
     std::lock_guard lock(s.catalog.mutex());

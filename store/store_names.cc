@@ -332,7 +332,7 @@ Status Store::remove_directory(InodeNumber parent, std::string_view name) {
     COFFER_ASSIGN(const auto handle, s.inodes.get_locked(entry.ino));
     COFFER_ASSIGN(const bool empty, s.catalog.directory_empty(entry.ino));
     if (!empty) return Error{Code::kNotEmpty, "the directory is not empty"};
-    COFFER_TRY(s.reserve_pages_locked(kNamePages));
+    COFFER_TRY(s.reserve_pages_locked(kNamePages + (parent == kRootInode ? kPolicyPages : 0)));
     Catalog::Savepoint savepoint(s.catalog);
     COFFER_TRY(s.catalog.remove_name(parent, name));
     if (parent == kRootInode) COFFER_TRY(s.catalog.remove_bucket(entry.ino));

@@ -26,6 +26,7 @@ enum class RoomFor { kGrowing, kReplacing };
 
 // Catalog pages that one operation changes at most: the leaves of its inodes, names and content row, and a split above.
 inline constexpr std::uint64_t kNamePages = 6;
+inline constexpr std::uint64_t kPolicyPages = 16;  // of a bucket: 20 KiB, and the splits above
 // Those of content that stays in the catalog: its row, and what does not fit that.
 inline constexpr std::uint64_t kContentPages = 1 + kInlineSizeMax / kPageSize;
 // Those of an object that joins or leaves the reseal queue.

@@ -81,6 +81,21 @@ class Policies(MountTest):
         self.assertEqual(ann.get_encryption("bucket").code, "InvalidAccessKeyId")
         self.at.cli("user", "delete", "ann", code=5)
 
+    def test_a_buckets_policy_outlives_its_rules_and_goes_with_the_bucket(self):
+        self.make("bucket")
+        text = policy(deny("s3:DeleteBucket", "arn:aws:s3:::bucket", Principal="*"))
+        self.at.cli("policy", "put", self.file("p", text), "--bucket", "bucket")
+        kept = lambda: self.at.cli("policy", "get", "--bucket", "bucket").stdout.strip()
+        self.at.put_rule("bucket", "aws:kms", self.at.create_key(), bucket_key=True)
+        self.assertEqual(kept(), text)
+        self.at.cli("encryption", "delete", "bucket")
+        self.assertEqual(kept(), text)
+        self.at.remount()
+        self.assertEqual(kept(), text)
+        os.rmdir(self.at.path("bucket"))
+        self.make("bucket")
+        self.at.cli("policy", "get", "--bucket", "bucket", code=5)
+
     def test_the_program_shows_names_and_deletes_policies(self):
         ann = self.user("ann")
         names = lambda: self.at.cli("policy", "list", "--user", "ann").stdout.split()
