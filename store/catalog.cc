@@ -137,8 +137,14 @@ Result<std::uint64_t> Catalog::number(std::string_view name, std::uint64_t if_ab
   return value;
 }
 
+// Changed where it is a number frees no page.
 Status Catalog::set_number(std::string_view name, std::uint64_t value) {
-  return state_->query("INSERT OR REPLACE INTO meta(name, value) VALUES(?1, ?2)", name, value).run();
+  auto change = state_->query("UPDATE meta SET value = ?2 WHERE name = ?1", name, value);
+  COFFER_TRY(change.run());
+  if (change.changes() > 0) return {};
+  const ErasedPages erased(state_->statements);
+  COFFER_TRY(erased.begun());
+  return state_->query("INSERT INTO meta(name, value) VALUES(?1, ?2)", name, value).run();
 }
 
 Result<std::optional<Bytes>> Catalog::blob(std::string_view name) {
@@ -151,10 +157,14 @@ Result<std::optional<Bytes>> Catalog::blob(std::string_view name) {
 }
 
 Status Catalog::set_blob(std::string_view name, BytesView value) {
+  const ErasedPages erased(state_->statements);
+  COFFER_TRY(erased.begun());
   return state_->query("INSERT OR REPLACE INTO meta(name, value) VALUES(?1, ?2)", name, value).run();
 }
 
 Status Catalog::remove_blob(std::string_view name) {
+  const ErasedPages erased(state_->statements);
+  COFFER_TRY(erased.begun());
   return state_->query("DELETE FROM meta WHERE name = ?1", name).run();
 }
 
@@ -162,6 +172,8 @@ Status Catalog::copy_values(Catalog& from) {
   auto rows = from.state_->query(
       "SELECT name, typeof(value), value FROM meta"
       " WHERE name NOT IN ('keyslots_hash', 'keyslots_next_hash', 'rekey_of', 'journal_rows')");
+  const ErasedPages erased(state_->statements);
+  COFFER_TRY(erased.begun());
   while (true) {
     COFFER_ASSIGN(bool found, rows.step());
     if (!found) return {};

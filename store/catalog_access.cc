@@ -173,8 +173,6 @@ Result<std::vector<UserRecord>> Catalog::load_users() {
 Status Catalog::save_user(const UserRecord& user) {
   std::lock_guard lock(state_->mutex);
   COFFER_TRY(state_->database->reserve(kSaveUserPages));
-  const ErasedPages erased(state_->statements);
-  COFFER_TRY(erased.begun());
   Bytes encoded = encode_user(user);
   Savepoint savepoint(*this);
   auto saved = put_access(user_name(user.account, user.name), encoded);
@@ -186,8 +184,6 @@ Status Catalog::save_user(const UserRecord& user) {
 Status Catalog::remove_user(const AccountId& account, std::string_view name) {
   std::lock_guard lock(state_->mutex);
   COFFER_TRY(state_->database->reserve(kSaveUserPages));
-  const ErasedPages erased(state_->statements);
-  COFFER_TRY(erased.begun());
   return remove_blob(user_name(account, name));
 }
 

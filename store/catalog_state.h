@@ -40,11 +40,14 @@ struct Catalog::State {
   bool journal_made = false;  // its table is there, and the format says so
 };
 
-// While it is there SQLite zeroes the pages that it frees, and not only what it deletes from a page: for rows with secrets.
+// While one is there SQLite zeroes the pages that it frees, and not only what it deletes from a page. For every change of
+// a table with secrets, kms_materials and meta, with State::mutex held and before a Savepoint: a page that such a table
+// frees at any other time keeps copies of its rows. Ask begun() before the first change.
 class ErasedPages {
  public:
-  explicit ErasedPages(Statements& statements) : statements_(statements), begun_(statements.script("PRAGMA secure_delete=ON")) {}
-  ~ErasedPages() { (void)statements_.script("PRAGMA secure_delete=FAST"); }
+  explicit ErasedPages(Statements& statements)
+      : statements_(statements), begun_(statements.begin_erasing()) {}
+  ~ErasedPages() { statements_.end_erasing(); }
   ErasedPages(const ErasedPages&) = delete;
   ErasedPages& operator=(const ErasedPages&) = delete;
   const Status& begun() const { return begun_; }

@@ -87,13 +87,15 @@ class Connection {
   bool in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }
   Error failure(int code, std::string_view doing) const { return explain_with(vfs_.files(), code, doing); }
 
-  // synchronous=OFF: SQLite orders nothing, SealedDatabase and SealedFiles say what is synced and when. secure_delete=FAST,
-  // where Debian's SQLite writes zeros over every page that it frees: four pages for each small object that goes.
+  // synchronous=OFF: SQLite orders nothing, SealedDatabase and SealedFiles say what is synced and when.
+  // secure_delete=FAST: Debian's SQLite would write zeros over every page that it frees, four for each small object that
+  // goes. Tables with secrets want that (ErasedPages).
   Status settle(std::size_t cache_kib) {
     COFFER_TRY(run(("PRAGMA cache_size=-" + std::to_string(cache_kib)).c_str()));
     return run(
         "PRAGMA synchronous=OFF; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0; PRAGMA cache_spill=OFF;"
-        "PRAGMA wal_autocheckpoint=0; PRAGMA foreign_keys=OFF; PRAGMA secure_delete=FAST; SELECT 1 FROM sqlite_schema LIMIT 1;");
+        "PRAGMA wal_autocheckpoint=0; PRAGMA foreign_keys=OFF; PRAGMA secure_delete=FAST;"
+        "SELECT 1 FROM sqlite_schema LIMIT 1;");
   }
 
   Status prepare() {

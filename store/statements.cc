@@ -96,6 +96,12 @@ Status Statements::script(SqlText sql) {
   return {};
 }
 
+Status Statements::begin_erasing() { return erasing_++ > 0 ? Status() : script("PRAGMA secure_delete=ON"); }
+
+void Statements::end_erasing() {
+  if (--erasing_ == 0) (void)script("PRAGMA secure_delete=FAST");
+}
+
 std::pair<sqlite3_stmt*, Status> Statements::prepared(const char* text) {
   auto& statement = prepared_[text];
   if (statement == nullptr) {

@@ -99,6 +99,9 @@ class Statements {
 
   Status script(SqlText sql);  // many statements, none with arguments or rows; not kept
 
+  Status begin_erasing();  // of whole pages that are freed; ErasedPages
+  void end_erasing();      // once for each begin
+
   // A savepoint that could not begin or end: what was half done goes, with all since the last commit.
   void poison();
   bool lost() const { return lost_; }  // may be asked without the connection's lock
@@ -112,6 +115,7 @@ class Statements {
   sqlite3* const connection_;
   std::unordered_map<const char*, sqlite3_stmt*> prepared_;
   std::atomic<bool> lost_{false};
+  unsigned erasing_ = 0;
 };
 
 }  // namespace coffer

@@ -87,9 +87,12 @@ class CatalogTest : public ::testing::Test {
 
 // --- meta ---
 
-// What else goes may stay in a free page until another needs it: overwriting those costs four pages for each small object.
-TEST_F(CatalogTest, APageThatHeldSecretsIsOverwrittenWhenItIsFreed) {
-  const auto pages_with = [&](std::string_view word) {
+// What else goes may stay in a free page until another needs it: overwriting those costs four pages for each small
+// object.
+class ErasedPagesTest : public CatalogTest {
+ protected:
+  // Of coffer.db, once everything is in it.
+  int pages_with(std::string_view word) {
     commit();
     EXPECT_TRUE(catalog_->database().checkpoint_rest().ok());
     catalog_.reset();
@@ -104,22 +107,68 @@ TEST_F(CatalogTest, APageThatHeldSecretsIsOverwrittenWhenItIsFreed) {
     }
     catalog_ = *Catalog::open(disk_, keys_, suite_, "boot");
     return found;
-  };
-  std::string secret, other;
-  while (secret.size() < 4 * kPageSize) {
-    secret += "secret of ann ";
-    other += "another thing ";
   }
-  UserRecord user{realm_.account, "ann"};
-  user.policies["default"] = secret;
-  ASSERT_TRUE(catalog_->save_user(user).ok());
-  ASSERT_TRUE(catalog_->set_blob("other", as_bytes(other)).ok());
-  EXPECT_GE(pages_with("secret of ann"), 4);
+  static std::string many(std::string_view word, std::size_t size) {
+    std::string text;
+    while (text.size() < size) text += word;
+    return text;
+  }
+  Status save_user(const std::string& key_secret, const std::string& policy) {
+    UserRecord user{realm_.account, "ann"};
+    user.keys.push_back({"COFF0", std::make_shared<const SecretBytes>(bytes_of(key_secret)), true, 0});
+    if (!policy.empty()) user.policies["default"] = policy;
+    return catalog_->save_user(user);
+  }
+};
+
+TEST_F(ErasedPagesTest, PagesOfAUserAreOverwrittenWhenTheyAreFreedAndThoseOfOthersAreNot) {
+  ASSERT_TRUE(save_user("key of ann", many("policy of ann ", 4 * kPageSize)).ok());
+  plant("CREATE TABLE other AS SELECT CAST('" + many("another thing ", 4 * kPageSize) + "' AS BLOB)");
+  EXPECT_GE(pages_with("policy of ann"), 4);
   EXPECT_GE(pages_with("another thing"), 4);
+  ASSERT_TRUE(save_user("key of ann", "").ok());
+  EXPECT_EQ(pages_with("policy of ann"), 0);
+  EXPECT_EQ(pages_with("key of ann"), 1);
   ASSERT_TRUE(catalog_->remove_user(realm_.account, "ann").ok());
-  ASSERT_TRUE(catalog_->remove_blob("other").ok());
-  EXPECT_EQ(pages_with("secret of ann"), 0);
+  plant("DROP TABLE other");
+  EXPECT_EQ(pages_with("key of ann"), 0);
   EXPECT_GE(pages_with("another thing"), 3);
+}
+
+TEST_F(ErasedPagesTest, NoPageThatOtherRowsOfTheTableGaveUpKeepsACopy) {
+  for (InodeNumber bucket = 100; bucket < 160; ++bucket) {
+    ASSERT_TRUE(catalog_->put_bucket_policy(bucket, many("policy ", 700)).ok());
+    if (bucket == 130) {
+      ASSERT_TRUE(save_user("key of ann", "").ok());
+    }
+  }
+  commit();
+  for (InodeNumber bucket = 100; bucket < 160; ++bucket) ASSERT_TRUE(catalog_->remove_bucket_policy(bucket).ok());
+  EXPECT_EQ(pages_with("key of ann"), 1);
+  ASSERT_TRUE(catalog_->remove_user(realm_.account, "ann").ok());
+  EXPECT_EQ(pages_with("key of ann"), 0);
+}
+
+TEST_F(ErasedPagesTest, MaterialOfAKeyThatIsDeletedIsInNoPage) {
+  std::vector<KmsKeyRecord> records;
+  for (int i = 0; i < 60; ++i) {
+    const auto id = "key " + std::to_string(i);
+    KmsKeyRecord record{KeyMetadata{.key_id = id,
+                                    .arn = id,
+                                    .account = realm_.account,
+                                    .description = "",
+                                    .deletion_ns = {},
+                                    .current_material_id = ""}};
+    record.materials.push_back({"material", 0, bytes_of("material of " + id + many(".", 150))});
+    ASSERT_TRUE(catalog_->save_key(record).ok());
+    records.push_back(std::move(record));
+  }
+  EXPECT_EQ(pages_with("material of key 30."), 1);
+  for (auto& record : records) {
+    record.materials.clear();
+    ASSERT_TRUE(catalog_->save_key(record).ok());
+  }
+  EXPECT_EQ(pages_with("material of key"), 0);
 }
 
 TEST_F(CatalogTest, MetaComesBackAfterReopening) {
