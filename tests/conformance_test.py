@@ -17,6 +17,10 @@ import os
 import re
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "support"))
+
+from tally import GTEST, PYTHON_SKIPPED  # noqa: E402
+
 AREAS = {
     "SEED": "PutBucketEncryption, sentence by sentence of its API reference page", "PBE": "PutBucketEncryption",
     "GBE": "GetBucketEncryption", "DBE": "DeleteBucketEncryption", "AUTH": "Authentication", "ERR": "The error document",
@@ -32,10 +36,9 @@ NAMED = re.compile(r"\b(%s)-(\d\d)((?:\.\.\d\d|, ?\d\d)*)\b" % "|".join(AREAS))
 CPP_TEST = re.compile(r"^TEST(?:_F|_P)?\((\w+), (\w+)\)")
 PYTHON_CLASS = re.compile(r"^class (\w+)")
 PYTHON_TEST = re.compile(r"^    def (test_\w+)")
-CPP_RAN = re.compile(r"^\[ *(OK|SKIPPED) *\] (?:\w+/)?(\w+\.\w+)(?:/\S+)? ", re.M)
+CPP_NAME = re.compile(r"(?:\w+/)?(\w+\.\w+)")  # without what it is instantiated for
 PYTHON_BEGAN = re.compile(r"^(test_\w+) \(__main__\.\w+", re.M)
 PYTHON_BAD = re.compile(r"^(?:FAIL|ERROR|UNEXPECTED SUCCESS): (test_\w+)", re.M)
-PYTHON_SKIPPED = re.compile(r"^(test_\w+) \([\w.]+\).* \.\.\. .*skipped '", re.M)
 
 
 class Wrong(Exception):
@@ -116,8 +119,8 @@ def outcomes(log):
         record = json.loads(line)
         output = record.get("stdout", "") + "\n" + record.get("stderr", "")
         tests = found[record["name"].split(" / ")[-1]]
-        tests.update({name: word == "OK" for word, name in CPP_RAN.findall(output)})
-        began, skipped = set(PYTHON_BEGAN.findall(output)), set(PYTHON_SKIPPED.findall(output))
+        tests.update({CPP_NAME.match(name)[1]: word == "OK" for word, name in GTEST.findall(output) if word != "FAILED"})
+        began, skipped = set(PYTHON_BEGAN.findall(output)), {name.split()[0] for name, _ in PYTHON_SKIPPED.findall(output)}
         tests.update({name: name not in skipped for name in began - set(PYTHON_BAD.findall(output))})
         if record["result"] == "SKIP":
             tests["*"] = False

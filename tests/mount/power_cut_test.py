@@ -1,6 +1,8 @@
 """Power cuts of the file system below the store: ext4 and xfs on loop devices, shut down without their log (XFS_IOC_GOINGDOWN)."""
 
+import contextlib
 import fcntl
+import itertools
 import mmap
 import os
 import random
@@ -166,6 +168,19 @@ class PowerCut:
         run(["mount", "-o", "loop", self.image, self.below])
         self.at.mount()
 
+    @contextlib.contextmanager
+    def power_going_off(self, seconds):
+        """The power goes so long after the block began, whose calls fail from then on, and comes back at its end. As: whether it is on."""
+        off = threading.Timer(seconds, self.power_off)
+        off.start()
+        try:
+            yield off.is_alive
+        except OSError:
+            pass  # of a disk that is off
+        finally:
+            off.join()
+        self.power_on()
+
     def test_the_cut_takes_what_was_not_synced(self):
         write_file(f"{self.below}/plain", content(1, 50_000))
         self.cut()
@@ -275,19 +290,13 @@ class PowerCut:
         self.assertNotEqual(*values)
         fsync(path)
         for _ in range(5):
-            off = threading.Timer(random.random() * 0.3, self.power_off)
-            off.start()
-            try:
-                for i in range(10**9):
+            with self.power_going_off(random.random() * 0.3) as is_on:
+                for i in itertools.count():
                     os.setxattr(path, ACCESS, values[i % 2][0])
                     if i % 7 == 0:
                         fsync(path)
-                    if not off.is_alive():
+                    if not is_on():
                         break
-            except OSError:
-                pass  # of a disk that is off
-            off.join()
-            self.power_on()
             self.assertIn((os.getxattr(path, ACCESS), stat.S_IMODE(os.stat(path).st_mode)), values)
 
     def test_random_workloads_keep_what_was_fsynced(self):
@@ -340,25 +349,19 @@ class PowerCut:
         seed = int(os.environ.get("COFFER_SEED", random.randrange(10**6)))
         print(f"{self.id()}: seed {seed}, {ROUNDS // 2} power cuts", flush=True)
         chance = random.Random(seed)
-        os.umask(0)
+        self.addCleanup(os.umask, os.umask(0))
         bucket = self.at.bucket("bucket")
         states = [Tree()]  # from the last fsync on; the last may not have come to be
         for round_ in range(ROUNDS // 2):
-            off = threading.Timer(chance.choice((0.01, 0.1, 0.4)) * chance.random(), self.power_off)
-            off.start()
             changes = 0
-            try:
-                while off.is_alive():
+            with self.power_going_off(chance.choice((0.01, 0.1, 0.4)) * chance.random()) as is_on:
+                while is_on():
                     after, call, arguments = random_change(chance, bucket, states[-1])
                     states.append(after)
                     call(*arguments)
                     changes += 1
                     if call is fsync:
                         states = [after]
-            except OSError:
-                pass  # of a disk that is off
-            off.join()
-            self.power_on()
             found = shown(bucket)
             fitting = [state for state in states if state.shown() == found]
             self.assertTrue(fitting, f"round {round_}, {changes} changes, {len(states)} states since the last fsync: none fits "

@@ -85,7 +85,7 @@ class CatalogTest : public ::testing::Test {
   std::unique_ptr<Catalog> catalog_;
 };
 
-// --- meta ---
+// --- what is erased ---
 
 // What else goes may stay in a free page until another needs it: overwriting those costs four pages for each small
 // object.
@@ -170,6 +170,8 @@ TEST_F(ErasedPagesTest, MaterialOfAKeyThatIsDeletedIsInNoPage) {
   }
   EXPECT_EQ(pages_with("material of key"), 0);
 }
+
+// --- meta ---
 
 TEST_F(CatalogTest, MetaComesBackAfterReopening) {
   ASSERT_TRUE(catalog_->set_number("n", 5).ok());
