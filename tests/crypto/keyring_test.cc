@@ -197,9 +197,10 @@ TEST_F(KeyringTest, TheOuterLayersKeyIsUnrelatedToTheKms) {  // DSSE-01, 03, 09
   const auto issued = issue(rule(SseAlgorithm::kAwsKmsDsse));
   // The outer wrap opens under the SSE-S3 purpose key alone; the KMS knows nothing of it.
   EXPECT_EQ(issued.envelope.layers[1].wrapped_key.size(), kWrapSize);
-  EXPECT_EQ(
-      kms->decrypt(issued.envelope.layers[1].wrapped_key, {{"aws:s3:arn", issued.envelope.context_arn}}, owner).code(),
-      Code::kInvalidCiphertext);
+  const auto opened = kms->decrypt(issued.envelope.layers[1].wrapped_key, {{"aws:s3:arn", issued.envelope.context_arn}}, owner);
+  EXPECT_FALSE(opened.ok());
+  // One random first byte in 128 is the version of a blob of this KMS or of one elsewhere.
+  EXPECT_TRUE(opened.code() == Code::kInvalidCiphertext || opened.code() == Code::kKeyMissing);
   const KeySchedule other(Key::random(), schedule.store_id());
   Keyring without_root(other, suite, *kms, bucket_keys);
   EXPECT_EQ(without_root.unlock(issued.envelope, owner).code(), Code::kDamaged);
