@@ -267,7 +267,7 @@ const std::vector<Verb>& verbs() {
 // Room that is left, in steps that grow.
 std::vector<std::uint64_t> rooms() {
   std::vector<std::uint64_t> all;
-  for (std::uint64_t pages = 0; pages <= 1024; pages += 1 + pages / testing::rounds(6)) all.push_back(pages * kPageSize);
+  for (std::uint64_t pages = 0; pages <= 1024; pages += 1 + testing::stride(1) * pages / 6) all.push_back(pages * kPageSize);
   return all;
 }
 

@@ -219,12 +219,13 @@ TEST_P(Tamper, ADataFileCutAtAnyByteIsRefusedAndAnExtendedOneReadsAsBefore) {
 }
 
 TEST_P(Tamper, ChunksSwappedRepeatedOrRotatedWithinAnObjectAreRefused) {
+  std::uint64_t pairs = 0;
   for (const std::string path : {"bucket/file", "bucket/sparse", "changed/half"}) {
     const auto [file, places] = stored(rig_, path);
     const std::size_t step = places.size() > kResealStepChunks ? 23 : 1;
     for (std::size_t a = 0; a < places.size(); a += step) {
       for (std::size_t b = 0; b < places.size(); b += step) {
-        if (a == b) continue;
+        if (a == b || pairs++ % stride(1) != 0) continue;
         SCOPED_TRACE(path + ": " + std::to_string(a) + " and " + std::to_string(b));
         const auto one = slot(file, places[a].offset), other = slot(file, places[b].offset);
         put_slot(file, places[b].offset, one);
@@ -898,7 +899,14 @@ TEST_P(Tamper, TwoThatGoOnFromOneCopyShareNoNonce) {
   expect_two_that_go_on_share_no_nonce(*specimen_.killed_image);
 }
 
-const auto kEach = ::testing::ValuesIn(kSchemes);
+// The others differ from these in how a key comes, which a sanitizer sees elsewhere.
+std::vector<Scheme> each_scheme() {
+  auto all = kSchemes;
+  if (is_slowed())
+    std::erase_if(all, [](const Scheme& scheme) { return scheme.algorithm != SseAlgorithm::kAwsKmsDsse && !scheme.bucket_key; });
+  return all;
+}
+const auto kEach = ::testing::ValuesIn(each_scheme());
 const auto kNamed = [](const auto& info) { return info.param.name; };
 INSTANTIATE_TEST_SUITE_P(Each, Tamper, kEach, kNamed);
 INSTANTIATE_TEST_SUITE_P(Each, Repaired, kEach, kNamed);
