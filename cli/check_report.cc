@@ -17,7 +17,7 @@ void print_check(const Json& report, Console& console) {
   if (const auto removed = number_at(report, "orphans_removed"); removed > 0) {
     out << ", " << removed << " data files of nobody removed";
   } else if (const auto orphans = number_at(report, "orphans"); orphans > 0) {
-    out << ", " << orphans << " orphans (the next mount removes them)";
+    out << ", " << orphans << " data files of nobody (coffer fsck --repair removes them)";
   }
   out << '\n';
   if (const auto unreadable = number_at(report, "objects_unreadable"); unreadable > 0)

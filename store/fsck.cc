@@ -312,7 +312,8 @@ class StoreCheck {
       }
       for (const auto& name : *names) COFFER_TRY(data_file(folder, name));
     }
-    return {};
+    // The next mount need not look for them.
+    return report_.orphans_removed > 0 ? disk_.sync_all() : Status();
   }
 
   Status data_file(const std::string& folder, const std::string& name) {

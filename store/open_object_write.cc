@@ -283,10 +283,13 @@ Status OpenObject::move_to_file() {
   COFFER_ASSIGN(const auto number, parts_.file_numbers.take());
   // Made before anything is answered: a file system may have no inode left for it, and then no flush would succeed.
   COFFER_ASSIGN(const auto made, parts_.files.open(number, OpenMode::kCreate));
+  // Of a catalog that somebody put back to an earlier day: its next numbers may have been given out before.
+  COFFER_ASSIGN(const auto size, made->size());
+  if (size > 0) COFFER_TRY(made->truncate(0));
   const bool holds = dirty(0) || inline_entry_.present();
   if (parts_.scarce && holds) {
     if (auto taken = made->allocate(slot_offset(0, 0, chunk_size()), chunk_size()); !taken) {
-      (void)parts_.files.remove(number);  // or the next start sweeps it
+      (void)parts_.files.remove(number);  // or it stays until a sweep or a repair
       return taken;
     }
   }

@@ -23,14 +23,10 @@ constexpr std::uint64_t kReservePartKept = 8;
 std::uint64_t reserve_of(const Disk::Space& space) { return std::min(kSpaceReserve, space.total / 8); }
 
 // Some programs that copy folders leave out the empty ones.
-Result<std::vector<std::string>> list_or_make(Disk& disk, const std::string& folder) {
-  auto names = disk.list(folder);
-  if (names || names.code() != Code::kNotFound) return names;
+Status make_data_folders(Disk& disk) {
   COFFER_TRY(disk.make_folder("objects"));
-  COFFER_TRY(disk.make_folder(folder));
-  COFFER_TRY(disk.sync_folder("objects"));
-  COFFER_TRY(disk.sync_folder(""));
-  return std::vector<std::string>();
+  for (std::uint64_t number = 0; number < kDataFileFolders; ++number) COFFER_TRY(disk.make_folder(data_file_folder(number)));
+  return {};
 }
 
 }  // namespace
@@ -51,6 +47,7 @@ Result<std::unique_ptr<Store>> Store::open(Catalog& catalog, Disk& disk, Keyring
 Status Store::State::start() {
   if (is_restoring(disk))
     return Error{Code::kDamaged, "a repair of this store did not end: run `coffer fsck STORE --repair` again"};
+  bool ended_well = false;
   {
     std::lock_guard lock(catalog.mutex());
     COFFER_TRY(settle_journal_locked(catalog, disk));
@@ -58,16 +55,20 @@ Status Store::State::start() {
     COFFER_TRY(file_numbers.open_locked());
     COFFER_ASSIGN(inode_count, catalog.number("inodes", 1));
     COFFER_ASSIGN(commit_state.counter, catalog.number("commit_counter"));
+    COFFER_ASSIGN(const auto ended_at, catalog.number("ended_at"));
+    ended_well = ended_at != 0 && ended_at == commit_state.counter;
     synced = catalog.database().last();
     find_copy_locked();
   }
   const auto rows_max = (disk.file_size_max() / kChunkSize - 1) / kSlotsPerRow;
   content_end_max = std::min(kObjectSizeMax, rows_max * kChunksPerRow * kChunkSize);
+  COFFER_TRY(make_data_folders(disk));
   // After a kill the catalog may name bytes that only the page cache has.
   COFFER_TRY(disk.sync_all());
   COFFER_TRY(durable_commit());
   COFFER_TRY(sweep());
-  COFFER_TRY(sweep_files());
+  COFFER_TRY(queue_garbage());
+  if (!ended_well) COFFER_TRY(sweep_files());
   COFFER_TRY(durable_commit());
   return {};
 }
@@ -89,17 +90,20 @@ Status Store::State::sweep() {
   }
 }
 
-// Data files that a power cut left without anything that names them, and those whose removal was still to come.
+// Data files whose removal was still to come.
+Status Store::State::queue_garbage() {
+  std::lock_guard lock(catalog.mutex());
+  COFFER_ASSIGN(const auto waiting, catalog.garbage(SIZE_MAX >> 1));
+  const auto fresh = std::set(garbage_new.begin(), garbage_new.end());
+  for (const auto file : waiting)
+    if (!fresh.contains(file)) garbage_ready.push_back(file);
+  return {};
+}
+
+// Data files that nothing names: a kill left those that no commit had seen yet, a power cut brought removed ones back.
 Status Store::State::sweep_files() {
-  {
-    std::lock_guard lock(catalog.mutex());
-    COFFER_ASSIGN(const auto waiting, catalog.garbage(SIZE_MAX >> 1));
-    const auto fresh = std::set(garbage_new.begin(), garbage_new.end());
-    for (const auto file : waiting)
-      if (!fresh.contains(file)) garbage_ready.push_back(file);
-  }
   for (std::uint64_t number = 0; number < kDataFileFolders; ++number) {
-    COFFER_ASSIGN(const auto names, list_or_make(disk, data_file_folder(number)));
+    COFFER_ASSIGN(const auto names, disk.list(data_file_folder(number)));
     for (const auto& name : names) {
       const auto file = parse_data_file(name);
       if (!file) continue;
@@ -243,7 +247,15 @@ Store::CommitState Store::commit_state() const {
 Status Store::finish() {
   COFFER_TRY(state_->ready());
   state_->put_down_scrub();
-  COFFER_TRY(state_->checkpoint());
+  // Names that were removed must not come back where the next start looks for none.
+  if (auto done = state_->disk.sync_all(); !done) {
+    state_->poison(done.error());
+    return done;
+  }
+  state_->ending = true;
+  auto ended = state_->checkpoint();
+  state_->ending = false;
+  COFFER_TRY(std::move(ended));
   state_->copy_at_end();
   return state_->starved > 0 ? disk_full() : Status();
 }

@@ -73,7 +73,7 @@ struct Sealing {
 class Store {
  public:
   // catalog, disk, keyring and clock outlive the Store. Makes what the catalog shows durable before it answers (I1 after a kill),
-  // sweeps unlinked inodes and data files nobody names.
+  // sweeps unlinked inodes and, unless a finish() was the last that happened, data files nobody names.
   static Result<std::unique_ptr<Store>> open(Catalog& catalog, Disk& disk, Keyring& keyring, const Clock& clock, Log log,
                                              Principal principal);
   ~Store();
@@ -140,7 +140,8 @@ class Store {
     std::string digest;         // hex, of the last durable commit's last log frame
   };
   CommitState commit_state() const;
-  // For the end of a mount: all of it durable, and in coffer.db. The log is empty then, so cutting it takes nothing back.
+  // For the end of a mount: all of it durable, and in coffer.db. The log is empty then, so cutting it takes nothing back. After it the next
+  // open looks for no data files that nobody names; if verbs follow all the same, it does from their first durable commit on.
   Status finish();
   // Called with what belongs into the next commit but is kept elsewhere (the KMS's call counts).
   void before_commit(std::function<Status()> hook);

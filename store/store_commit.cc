@@ -137,6 +137,7 @@ Result<Store::State::Frozen> Store::State::commit_frozen(Commit kind, DataFilesA
     recorded_inodes = inode_count;
   }
   if (begins_round) COFFER_TRY(catalog.set_number("commit_counter", commit_state.counter + 1));
+  if (kind == Commit::kCheckpoint && ending) COFFER_TRY(catalog.set_number("ended_at", commit_state.counter + 1));
   SealedDatabase::DataSynced data_synced;
   data_synced.up_to = synced;
   data_synced.this_commit = whole;

@@ -83,6 +83,7 @@ struct Store::State {
   // --- store.cc ---
   Status start();
   Status sweep();
+  Status queue_garbage();
   Status sweep_files();
   Status ready();  // kPoisoned once an earlier failure took the promises away
   void poison(const Error& why);
@@ -297,6 +298,7 @@ struct Store::State {
   std::atomic<std::uint64_t> changes{0}, committed_changes{0}, durable_changes{0};
   std::atomic<std::uint64_t> starved{0};  // objects whose dirty chunks found no room at the last commit
   std::atomic<bool> pin_next{false};
+  std::atomic<bool> ending{false};  // the next checkpoint is the mount's last word
   std::atomic<std::int64_t> data_sync_ns{0};  // what the data files of the last durable commit took that synced some
   std::atomic<std::uint64_t> durable_point{0};
 

@@ -48,6 +48,25 @@ class Unmount(MountTest):
             run(["umount", self.at.dir])
             self.at.mount()
 
+    def test_a_copy_without_the_empty_folders_is_a_whole_store(self):
+        self.at.bucket("bucket")
+        write_file(self.at.path("bucket", "old"), content("old", 50_000))
+        self.at.unmount()
+        objects = os.path.join(self.at.store, "objects")
+        for folder in os.listdir(objects):
+            if not os.listdir(os.path.join(objects, folder)):
+                os.rmdir(os.path.join(objects, folder))
+        self.at.fsck()
+        self.at.mount()
+        for i in range(20):
+            write_file(self.at.path("bucket", f"new{i}"), content(i, 50_000), sync=True)
+        self.at.cli("scrub", self.at.dir)
+        self.at.kill()
+        self.at.mount()
+        self.assertEqual(read_file(self.at.path("bucket", "old")), content("old", 50_000))
+        for i in range(20):
+            self.assertEqual(read_file(self.at.path("bucket", f"new{i}")), content(i, 50_000))
+
     def test_a_busy_mount_is_not_torn_away(self):
         self.at.bucket("bucket")
         with open(self.at.path("bucket", "f"), "wb") as file:

@@ -360,6 +360,57 @@ TEST_F(StoreTest, OrphanedDataFilesAreSweptAtTheStart) {
   EXPECT_EQ(data_file(), "");
 }
 
+TEST_F(StoreTest, DataFilesOfNobodyAreLookedForUnlessTheStoreEndedInOrder) {
+  put(create("f"), some_bytes(3 * kChunkSize, 1));
+  ASSERT_TRUE(store().finish().ok());
+  rig.drop();
+  const auto stray = data_file_name(0x777);
+  ASSERT_TRUE(rig.disk.open(stray, OpenMode::kCreate).ok());
+  rig.open();
+  EXPECT_TRUE(rig.disk.open(stray, OpenMode::kExisting).ok()) << "nothing was to be looked for";
+  rig.kill();
+  rig.open();
+  EXPECT_EQ(rig.disk.open(stray, OpenMode::kExisting).code(), Code::kNotFound) << "killed, though nothing had changed";
+  EXPECT_NE(data_file(), "");
+}
+
+// An unlink of a data file may come back, where the record that it went does not.
+TEST_F(StoreTest, RemovedDataFilesStayRemovedWhenThePowerFailsAfterTheEnd) {
+  const auto ino = create("f");
+  put(ino, some_bytes(3 * kChunkSize, 1));
+  ASSERT_TRUE(store().sync_all().ok());
+  ASSERT_TRUE(store().unlink(bucket, "f").ok());
+  store().forget(ino, 1);
+  store().release(ino);
+  ASSERT_TRUE(store().sync_all().ok());
+  ASSERT_TRUE(store().collect_garbage().ok());
+  ASSERT_EQ(data_file(), "");
+  ASSERT_TRUE(store().finish().ok());
+  rig.crash(1, testing::SimulatedDisk::Keep::kNothing);
+  EXPECT_EQ(data_file(), "");
+  rig.open();
+}
+
+TEST_F(StoreTest, AnEarlierCatalogBesideNewerDataFilesBeginsNewOnesEmpty) {
+  ASSERT_TRUE(store().finish().ok());
+  rig.drop();
+  const auto before = rig.disk.snapshot();
+  rig.open();
+  put(create("f"), some_bytes(20 * kChunkSize, 1));
+  ASSERT_TRUE(store().finish().ok());
+  const auto newer = data_file();
+  rig.drop();
+  for (const auto& [name, bytes] : before)
+    if (!name.starts_with("objects/")) rig.disk.set_bytes(name, bytes);
+  rig.open();
+  EXPECT_EQ(data_file(), newer) << "the earlier day ended in order";
+  const auto ino = create("g");
+  put(ino, some_bytes(kInlineSizeMax + 1, 2));
+  EXPECT_EQ(data_file(), newer) << "its number is given out again";
+  EXPECT_LT(rig.disk.bytes(newer).size(), 3 * kChunkSize);
+  expect_content(ino, some_bytes(kInlineSizeMax + 1, 2));
+}
+
 TEST_F(StoreTest, ListingShowsWhatTheInodesAreNow) {
   const auto ino = create("f");
   put(ino, some_bytes(1234, 1));
