@@ -15,7 +15,7 @@ import workloads
 
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "without.c")
 LEVERS = {
-    "polling reader": ("poll", ["create_4k", "rename", "read_4k_files_cold", "randread_4k_cold"]),
+    "polling reader": ("poll", ["create_4k", "read_4k_files_cold", "rename", "randread_4k_cold"]),
     "write-back cache": ("writeback", ["seqwrite_4k", "randwrite_4k", "create_4k"]),
     "requests of 1 MiB": ("large-requests", ["seqwrite_1m", "seqread_1m_cold"]),
     "readdirplus": ("readdirplus", ["walk_stat_cold"]),
@@ -39,6 +39,7 @@ class Without(targets.Coffer):
             targets.run("cc", "-O2", "-shared", "-fPIC", SOURCE, "-o", library, *flags, "-ldl")
         os.environ.update(LD_PRELOAD=library, BENCH_WITHOUT=self.lever)
         try:
+            self.options = ["-o", "max_read=131072"] if self.lever == "large-requests" else []
             super().mount()
         finally:
             del os.environ["LD_PRELOAD"], os.environ["BENCH_WITHOUT"]

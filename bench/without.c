@@ -20,7 +20,7 @@ static void init(void *state, struct fuse_conn_info *connection) {
   if (without("writeback")) connection->want &= ~(unsigned)FUSE_CAP_WRITEBACK_CACHE;
   if (without("readdirplus")) connection->want &= ~(unsigned)(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
   if (without("parallel-dirops")) connection->want &= ~(unsigned)FUSE_CAP_PARALLEL_DIROPS;
-  if (without("large-requests")) connection->max_write = connection->max_read = connection->max_readahead = 128 * 1024;
+  if (without("large-requests")) connection->max_write = connection->max_readahead = 128 * 1024;  // reads: -o max_read
 }
 
 static void opendir_each(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *handle) {
