@@ -102,6 +102,9 @@ class Connection {
     COFFER_ASSIGN(begin_, prepared("BEGIN IMMEDIATE"));
     COFFER_ASSIGN(commit_, prepared("COMMIT"));
     COFFER_ASSIGN(free_pages_, prepared("PRAGMA freelist_count"));
+    // SQLite runs a statement again whose schema has changed, even if the transaction was lost in between for want of memory. Then it
+    // would be a commit of its own.
+    sqlite3_commit_hook(handle_, [](void* self) { return static_cast<Connection*>(self)->committing_ ? 0 : 1; }, this);
     return {};
   }
 
@@ -127,7 +130,12 @@ class Connection {
     if (code != SQLITE_ROW) return failure(done, "counting free pages");
     return static_cast<std::uint32_t>(count);
   }
-  Status commit() { return step(commit_.get(), "committing"); }
+  Status commit() {
+    committing_ = true;
+    auto done = step(commit_.get(), "committing");
+    committing_ = false;
+    return done;
+  }
 
   Status run(const char* statements) {
     const int code = sqlite3_exec(handle_, statements, nullptr, nullptr, nullptr);
@@ -162,6 +170,7 @@ class Connection {
   SealedVfs& vfs_;
   sqlite3* handle_;
   Statement begin_, commit_, free_pages_, look_, rollback_;
+  bool committing_ = false;
 };
 
 // Who checkpoints and who keeps checkpoints away. Nobody overtakes one who waits for a checkpoint.

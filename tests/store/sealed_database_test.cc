@@ -1,6 +1,7 @@
 #include "store/sealed_database.h"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <atomic>
 #include <set>
@@ -63,6 +64,22 @@ TEST(SealedDatabase, SyncedCommitsSurviveEveryPowerCut) {
     EXPECT_EQ(rig.database().last().value, durable) << "nothing behind the last synced commit is used";
     rig.expect_a_commit(durable);
   }
+}
+
+// As SQLite can do by itself to a statement that it runs again.
+TEST(SealedDatabase, AWriteOutsideOfATransactionIsNoCommit) {
+  SealedRig rig;
+  ASSERT_TRUE(rig.create().ok());
+  ASSERT_TRUE(rig.put(1, "one").ok());
+  ASSERT_TRUE(rig.commit_durably().ok());
+  const auto last = rig.database().last();
+  ASSERT_EQ(sqlite3_exec(rig.database().connection(), "ROLLBACK", nullptr, nullptr, nullptr), SQLITE_OK);
+  EXPECT_FALSE(rig.put(2, "two").ok());
+  EXPECT_TRUE(rig.database().is_transaction_lost());
+  EXPECT_EQ(rig.database().last(), last);
+  rig.kill();
+  ASSERT_TRUE(rig.reopen().ok());
+  EXPECT_EQ(rig.rows(), (SealedRig::Rows{{1, "one"}}));
 }
 
 TEST(SealedDatabase, OnAnotherBootOnlyCommitsWithSyncedDataAreUsed) {
