@@ -7,6 +7,7 @@ and a PutBucketEncryption over many objects, and the daemon's memory through all
 import json
 import os
 import random
+import statistics
 import sys
 import time
 
@@ -79,11 +80,15 @@ def main():
     found = {"entries": asked.entries}
     try:
         target.up()
-        put = lambda: target.coffer("encryption", "put", "bench-bucket", "--sse", "AES256")
-        found["put_rule_empty_ms"] = seconds(put) * 1e3
+
+        def put_rule_ms():
+            return statistics.median(seconds(lambda: target.coffer("encryption", "put", "bench-bucket", "--sse", "AES256"))
+                                     for _ in range(21)) * 1e3
+
+        found["put_rule_empty_ms"] = put_rule_ms()
         found["small"] = directory_costs(target, SAMPLE)
         found["large"] = directory_costs(target, asked.entries)
-        found["put_rule_full_ms"] = seconds(put) * 1e3
+        found["put_rule_full_ms"] = put_rule_ms()
         found["memory_peak_mb"] = target.memory_peak_mb()
         found["read_64_mib_us"] = random_read_us(target, 64 << 20)
         found["read_64_gib_us"] = random_read_us(target, 64 << 30)
