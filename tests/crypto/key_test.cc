@@ -13,6 +13,12 @@
 
 #include "crypto/locked_memory.h"
 
+// There in a program of which they watch no more than a part, too.
+extern "C" {
+void __asan_init() __attribute__((weak));
+void __tsan_init() __attribute__((weak));
+}
+
 namespace coffer {
 namespace {
 
@@ -72,11 +78,7 @@ TEST(Key, ThreadsNeverShareACell) {
   for (auto& thread : threads) thread.join();
 }
 
-// AddressSanitizer and ThreadSanitizer answer mlock() with success and do nothing. They may watch the product alone.
-extern "C" {
-void __asan_init() __attribute__((weak));
-void __tsan_init() __attribute__((weak));
-}
+// AddressSanitizer and ThreadSanitizer answer mlock() with success and do nothing.
 bool locks_for_real() { return &__asan_init == nullptr && &__tsan_init == nullptr; }
 
 // VmFlags of the mapping: dd is left out of dumps, dc is left out of children, lo is locked.
