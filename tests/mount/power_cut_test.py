@@ -12,9 +12,10 @@ import struct
 import tempfile
 import threading
 import time
-import unittest
+import unittest.mock
+import uuid
 
-from mounted import LONG, MountTest, Scratch, content, fsync, main, read_file, run, wait_for, write_file
+from mounted import COFFER, LONG, MountTest, Scratch, content, fsync, main, read_file, run, wait_for, write_file
 
 GOINGDOWN = 0x8004587D  # _IOR('X', 125, __u32), of both file systems
 NO_LOG_FLUSH = struct.pack("I", 2)
@@ -136,6 +137,12 @@ class PowerCut:
                 self.fail(f"loop devices are there, and the mount fails: {mounted.stderr}")
             self.skipTest(f"no loop mount: {mounted.stderr.strip()}")
         self.addCleanup(self.unmount_below)
+        self.boot_id = os.path.join(self.folder, "boot_id")
+        self.boot()
+        library = os.path.join(os.path.dirname(COFFER), "tests", "mount", "libanother_boot.so")
+        given = unittest.mock.patch.dict(os.environ, LD_PRELOAD=os.path.abspath(library), BOOT_ID_FILE=self.boot_id)
+        given.start()
+        self.addCleanup(given.stop)
         self.at = Scratch(parent=self.below)
         self.addCleanup(self.at.close)
         outside = os.path.join(self.folder, "mnt")  # a mount point on the file system that is cut would hold it
@@ -146,6 +153,10 @@ class PowerCut:
 
     def unmount_below(self):
         wait_for(lambda: run(["umount", self.below], code=None).returncode == 0, "the disk below to unmount")
+
+    def boot(self):
+        with open(self.boot_id, "w") as file:
+            file.write(f"{uuid.uuid4()}\n")
 
     def cut(self):
         """The power goes, and comes back."""
@@ -166,6 +177,7 @@ class PowerCut:
                 pass  # of a mount that is no more
         self.unmount_below()
         run(["mount", "-o", "loop", self.image, self.below])
+        self.boot()
         self.at.mount()
 
     @contextlib.contextmanager
