@@ -22,13 +22,6 @@ constexpr std::uint64_t kReservePartKept = 8;
 // What writers leave free for overwriting and deleting: less where the disk is small.
 std::uint64_t reserve_of(const Disk::Space& space) { return std::min(kSpaceReserve, space.total / 8); }
 
-// Some programs that copy folders leave out the empty ones.
-Status make_data_folders(Disk& disk) {
-  COFFER_TRY(disk.make_folder("objects"));
-  for (std::uint64_t number = 0; number < kDataFileFolders; ++number) COFFER_TRY(disk.make_folder(data_file_folder(number)));
-  return {};
-}
-
 }  // namespace
 
 Store::Store(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -62,6 +55,7 @@ Status Store::State::start() {
   }
   const auto rows_max = (disk.file_size_max() / kChunkSize - 1) / kSlotsPerRow;
   content_end_max = std::min(kObjectSizeMax, rows_max * kChunksPerRow * kChunkSize);
+  // Some programs that copy folders leave out the empty ones.
   COFFER_TRY(make_data_folders(disk));
   // After a kill the catalog may name bytes that only the page cache has.
   COFFER_TRY(disk.sync_all());

@@ -25,7 +25,6 @@ namespace {
 
 constexpr const char* kKeySlots = "keyslots.json";
 constexpr const char* kKeySlotsNew = "keyslots.json.new";
-constexpr const char* kObjects = "objects";
 constexpr auto kLockPoll = std::chrono::milliseconds(20);
 
 // Everything create() can have made, but for the folders in objects/.
@@ -70,8 +69,7 @@ Status fill(Disk& disk, const UnlockSecret& secret, const Realm& realm) {
   COFFER_ASSIGN(auto suite, AeadSuite::detect());
   COFFER_ASSIGN(auto unlocked, UnlockSlots::create(suite, secret));
   const auto& [slots, keys] = unlocked;
-  COFFER_TRY(disk.make_folder(kObjects));
-  for (std::uint64_t number = 0; number < kDataFileFolders; ++number) COFFER_TRY(disk.make_folder(data_file_folder(number)));
+  COFFER_TRY(make_data_folders(disk));
   {
     COFFER_ASSIGN(auto catalog, Catalog::create(disk, keys, suite, realm, current_boot_id()));
     std::lock_guard lock(catalog->mutex());
@@ -81,7 +79,7 @@ Status fill(Disk& disk, const UnlockSecret& secret, const Realm& realm) {
     COFFER_TRY(catalog->database().commit(all));
     COFFER_TRY(catalog->database().sync_log());
   }
-  COFFER_TRY(disk.sync_folder(kObjects));
+  COFFER_TRY(disk.sync_folder(kDataFolder));
   // Last: a folder without it is no store, so an init that was cut short is never taken for one.
   return write_key_slots(disk, slots);
 }
@@ -91,7 +89,7 @@ void empty(int folder) {
   for (auto name : kFiles) unlinkat(folder, name, 0);
   for (std::uint64_t number = 0; number < kDataFileFolders; ++number)
     unlinkat(folder, data_file_folder(number).c_str(), AT_REMOVEDIR);
-  unlinkat(folder, kObjects, AT_REMOVEDIR);
+  unlinkat(folder, kDataFolder, AT_REMOVEDIR);
 }
 
 Status sync_parent(const std::string& path) {
@@ -149,7 +147,7 @@ Result<std::unique_ptr<StoreFolder>> StoreFolder::open(const std::string& path, 
   COFFER_ASSIGN(auto folder, lock(path, wait_seconds));
   const auto is_there = [&](const char* name) { return faccessat(folder->lock_, name, F_OK, 0) == 0; };
   if (is_there(kKeySlots)) return folder;
-  if (!is_there(kObjects))
+  if (!is_there(kDataFolder))
     return Error{Code::kNoStore, folder->path() + " is no Coffer store: make one with coffer init " + path};
   return Error{Code::kNoStore, std::string(kKeySlots) + " is missing from " + folder->path() +
                                    ": the key is in it alone, so put its newest copy back from a backup"};
