@@ -23,15 +23,20 @@ LEVERS = {
     "parallel directory operations": ("parallel-dirops", ["walk_stat_cold", "create_4k"]),
     "pages kept from open to open": ("keep-cache", ["read_4k_files_hot"]),
 }
+OPTIONS = {"poll": "poll-us=0", "large-requests": "max_read=131072"}
 
 
 class Without(targets.Coffer):
     """RULES has no such names: all are SSE-S3."""
     lever = None
 
+    @property
+    def options(self):
+        return targets.Coffer.options + (["-o", OPTIONS[self.lever]] if self.lever in OPTIONS else [])
+
     def mount(self):
         if self.lever == "poll":
-            self.coffer("mount", self.back, self.mnt, *self.options, "-o", "poll-us=0")
+            super().mount()
             return
         library = os.path.join(os.path.dirname(self.root), "without.so")
         if not os.path.exists(library):
@@ -39,7 +44,6 @@ class Without(targets.Coffer):
             targets.run("cc", "-O2", "-shared", "-fPIC", SOURCE, "-o", library, *flags, "-ldl")
         os.environ.update(LD_PRELOAD=library, BENCH_WITHOUT=self.lever)
         try:
-            self.options = ["-o", "max_read=131072"] if self.lever == "large-requests" else []
             super().mount()
         finally:
             del os.environ["LD_PRELOAD"], os.environ["BENCH_WITHOUT"]

@@ -7,9 +7,7 @@
 namespace coffer {
 namespace {
 
-std::size_t hash_of(BytesView bytes) {
-  return std::hash<std::string_view>()({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-}
+std::size_t hash_of(BytesView bytes) { return std::hash<std::string_view>()(as_text(bytes)); }
 
 // Its tag says where something belongs, as a log's recovery needs to know, and nothing of the bytes.
 class CopyGcm final : public Gcm {
