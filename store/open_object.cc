@@ -328,6 +328,7 @@ void OpenObject::install(const Outgoing& chunk) {
   auto& row = rows_.at(row_of(chunk.chunk));
   row.entries.set(index_in_row(chunk.chunk), chunk.entry);
   row.current.set(chunk.slot);
+  row.fresh.set(chunk.slot);
   row.reserved.reset(chunk.slot);
   mark_changed(row_of(chunk.chunk), row);
 }
@@ -344,6 +345,7 @@ void OpenObject::take_out(std::uint64_t chunk) {
   const auto old = row.entries.at(index_in_row(chunk));
   if (!old.present()) return;
   row.current.reset(old.slot);
+  row.fresh.reset(old.slot);
   row.stale.set(old.slot);
   row.entries.set(index_in_row(chunk), {});
   mark_changed(row_of(chunk), row);
@@ -377,6 +379,16 @@ Result<std::uint64_t> OpenObject::cut_rows(std::uint32_t from) {
 
 // --- commits ---
 
+WrittenRow OpenObject::written_row(std::uint32_t number, const Row& row) const {
+  WrittenRow written{file_, number, chunk_size(), row.current, {}};
+  if (row.fresh.none()) return written;
+  for (std::uint32_t i = 0; i < kChunksPerRow; ++i) {
+    const ChunkEntry& entry = row.entries.at(i);
+    if (entry.present() && row.fresh.test(entry.slot)) written.written.push_back({entry.slot, entry.length, entry.fold});
+  }
+  return written;
+}
+
 Status OpenObject::write_out() {
   if (gone_) return {};
   for (const auto number : active_rows_) {
@@ -386,6 +398,8 @@ Status OpenObject::write_out() {
       COFFER_TRY(parts_.catalog.remove_map_row(ino_, number));
     else
       COFFER_TRY(parts_.catalog.put_map_row(ino_, number, row.entries.encode(chunk_size())));
+    parts_.written_rows.push_back(written_row(number, row));
+    row.fresh.reset();
     row.changed = false;
     row.soft = row.current;
     // A superset of what a power cut may bring back, so this row needs no durable commit to settle it.

@@ -19,6 +19,7 @@
 #include "store/inode_cache.h"
 #include "store/numbers.h"
 #include "store/plain_chunk.h"
+#include "store/written_rows.h"
 
 namespace coffer {
 
@@ -35,6 +36,7 @@ struct ObjectParts {
   std::atomic<bool> scarce{false};             // the disk: dirty chunks take their blocks at once, so that a flush finds them
   std::atomic<std::uint64_t> rounds_begun{1};  // durable commits whose content is fixed
   std::atomic<std::uint64_t> rounds_ended{1};  // those that are durable
+  std::vector<WrittenRow> written_rows{};      // by write_out(), for the commit that follows; Catalog::mutex() guards it
 };
 
 // One of an object's envelopes, with its cipher while the key serves.
@@ -139,6 +141,7 @@ class OpenObject {
     SlotSet durable;   // named by what a power cut may bring back
     SlotSet round;     // named by the durable commit under way
     SlotSet stale;     // free or retired, with old bytes in them
+    SlotSet fresh;     // named by entries and written since write_out
     std::uint8_t next_slot = 0;
     bool changed = false;   // since write_out
     bool in_round = false;  // `round` means something
@@ -185,6 +188,7 @@ class OpenObject {
   Result<Row*> row(std::uint32_t number);
   const Row* row_in_memory(std::uint32_t number) const;
   void mark_changed(std::uint32_t number, Row& row);
+  WrittenRow written_row(std::uint32_t number, const Row& row) const;
   const ChunkEntry& entry_in_memory(std::uint64_t chunk) const;
   void install(const Outgoing& chunk);
   static std::optional<std::uint8_t> reserve(Row& row);

@@ -388,6 +388,7 @@ Status OpenObject::put_run(std::span<Outgoing> run, std::vector<JournaledChunk>*
   const auto at = slot_offset(row_of(run[0].chunk), run[0].slot, chunk_size());
   COFFER_TRY(file->pwrite(at, BytesView(buffer).first(filled)));
   parts_.files.wrote(file_);
+  for (std::size_t i = 0; i < count; ++i) run[i].entry.fold = fold(jobs[i].cipher);
   for (std::size_t i = 0; copies != nullptr && i < count; ++i)
     copies->push_back({ino_, run[i].chunk, to_bytes(run[i].entry.seal()), to_bytes(jobs[i].cipher)});
   return {};

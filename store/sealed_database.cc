@@ -260,6 +260,10 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     if (is_transaction_lost()) return lost_error();
     if (auto failure = log.broken()) return *failure;
     const std::uint64_t before = log.last();
+    if (auto told = tell_of(data_synced.unsynced); !told) {
+      roll_back();  // as SQLite does where a frame of the commit fails
+      return std::move(told).error();
+    }
     reserved_ = 0;
     log.set_data_synced(data_synced.up_to.value, data_synced.this_commit);
     COFFER_TRY(writer_->commit());
@@ -375,13 +379,24 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
   bool is_transaction_lost() const override { return !writer_->in_transaction(); }
 
   void abandon() override {
-    reserved_ = 0;
-    if (!is_transaction_lost()) sqlite3_exec(writer_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+    roll_back();
     // If it does not begin, is_transaction_lost() says so.
     (void)begin();
   }
 
  private:
+  Status tell_of(std::span<const WrittenRow> rows) {
+    if (rows.empty()) return {};
+    const std::vector<Bytes> contents = encode_rows(rows);
+    if (!files_->log().reserve(reserved_ + kPagesAhead + contents.size())) return {};
+    return files_->log().append_rows(contents);
+  }
+
+  void roll_back() {
+    reserved_ = 0;
+    if (!is_transaction_lost()) sqlite3_exec(writer_->handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+  }
+
   Status create(Disk& disk) {
     int reserved = kPageReserved;
     sqlite3_file_control(writer_->handle(), "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);

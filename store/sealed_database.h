@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "crypto/aead_suite.h"
 #include "crypto/key_schedule.h"
 #include "store/disk.h"
+#include "store/written_rows.h"
 
 struct sqlite3;
 
@@ -45,10 +47,12 @@ class SealedDatabase {
 
   // Ends the transaction and begins the next. data_synced: the newest earlier point whose data files are all synced, or
   // kThisCommit when even this commit names no unsynced data. Without changes in the transaction the point stays and
-  // nothing is written, unless data_synced advances: then a frame is written to carry it.
+  // nothing is written, unless data_synced advances: then a frame is written to carry it. unsynced: the map rows that this
+  // commit changes and does not say are synced; where the log has no room to tell of them it does not.
   struct DataSynced {
     CommitPoint up_to;
     bool this_commit = false;
+    std::span<const WrittenRow> unsynced{};
   };
   virtual Result<CommitPoint> commit(DataSynced data_synced) = 0;
 

@@ -124,6 +124,7 @@ std::optional<SealedLog::FoundFrame> SealedLog::open_frame(const Generation& fou
 struct SealedLog::Scan {
   std::vector<FrameHead> heads;
   std::vector<FrameTag> tags;
+  std::map<std::size_t, Bytes> rows;  // of frames without a page: what append_rows() wrote, or zeros
   bool hole = false;
 };
 
@@ -132,14 +133,15 @@ Result<SealedLog::Scan> SealedLog::scan(const Generation& found) {
   FrameTag chain = found.header_tag;
   bool ended = false;
   std::uint64_t number = found.block.frames_before;
-  Bytes stored(kFramesPerRead * kFrameSize);
+  Bytes stored(kFramesPerRead * kFrameSize), page(kPageSize);
   for (;;) {
     COFFER_ASSIGN(const std::size_t size, file_->pread(frame_offset(found.block, number), stored));
     for (std::size_t at = 0; at + kFrameSize <= size; at += kFrameSize, ++number) {
-      const auto frame = open_frame(found, number, BytesView(stored).subspan(at, kFrameSize), {});
+      const auto frame = open_frame(found, number, BytesView(stored).subspan(at, kFrameSize), page);
       ended = ended || !frame || frame->previous != chain;
       if (!ended) {
         chain = frame->tag;
+        if (frame->head.page == 0) result.rows[result.heads.size()] = to_bytes(BytesView(page).first(kPageContentSize));
         result.heads.push_back(frame->head);
         result.tags.push_back(frame->tag);
       } else if (frame) {
@@ -154,22 +156,38 @@ Result<SealedLog::Scan> SealedLog::scan(const Generation& found) {
   }
 }
 
-Result<LogReplay> SealedLog::replay(const Superblock& block, std::string_view boot_id) {
+// Of the commits in frames `from` to `to`, counted from `first`, the scan's first.
+Result<bool> SealedLog::data_is_there(const Scan& scanned, std::uint64_t first, std::uint64_t from, std::uint64_t to,
+                                      Disk& disk) {
+  std::vector<WrittenRow> rows;
+  const auto end = scanned.rows.lower_bound(to - first);
+  for (auto content = scanned.rows.lower_bound(from - first); content != end; ++content) {
+    COFFER_ASSIGN(const auto more, decode_rows(content->second));
+    rows.insert(rows.end(), more.begin(), more.end());
+  }
+  return are_in_data_files(rows, disk);
+}
+
+Result<LogReplay> SealedLog::replay(const Superblock& block, std::string_view boot_id, Disk& disk) {
   Generation found = generation(block);
   std::string found_boot_id;
   COFFER_TRY(open_header(found, found_boot_id));
   COFFER_ASSIGN(const Scan scanned, scan(found));
 
-  // A kill leaves the frames in the page cache, in order and without gaps. Anything else lost power, or its disk.
-  const bool whole = found_boot_id == boot_id && !scanned.hole;
-  std::uint64_t last = block.frames_before, data_synced = block.frames_before;
+  std::uint64_t committed = block.frames_before, data_synced = block.frames_before;
   for (std::size_t i = 0; i < scanned.heads.size(); ++i) {
     data_synced = std::max(data_synced, scanned.heads[i].data_synced);
-    if (whole && scanned.heads[i].database_pages > 0) last = block.frames_before + i + 1;
+    if (scanned.heads[i].database_pages > 0) committed = block.frames_before + i + 1;
   }
-  last = std::max(last, data_synced);
-  if (last > block.frames_before + scanned.heads.size())
+  if (data_synced > block.frames_before + scanned.heads.size())
     return damaged_log("a frame counts on frames that are not there");
+  // A kill leaves the frames in the page cache, in order and without gaps, and all that they count on. Anything else lost
+  // power, or its disk, which may come back without another boot.
+  std::uint64_t last = data_synced;
+  if (committed > last && found_boot_id == boot_id && !scanned.hole) {
+    COFFER_ASSIGN(const bool whole, data_is_there(scanned, block.frames_before, last, committed, disk));
+    if (whole) last = committed;
+  }
 
   LogReplay result;
   result.last = last;
@@ -269,6 +287,23 @@ Status SealedLog::append(std::uint64_t sqlite_index, std::uint32_t page, std::ui
   digest_ = chain_written_;
   data_synced_ = head.data_synced;
   return {};
+}
+
+Status SealedLog::append_rows(std::span<const Bytes> contents) {
+  forget_buffer();
+  FrameHead head;
+  {
+    const std::lock_guard lock(mutex_);
+    head.data_synced = data_synced_;
+    head.log_synced = log_synced_;
+  }
+  for (const Bytes& content : contents) {
+    assert(content.size() <= kPageContentSize);
+    std::array<std::uint8_t, kPageSize> page{};
+    std::copy(content.begin(), content.end(), page.begin());
+    COFFER_TRY(seal_frame(head, page));
+  }
+  return write_buffer();
 }
 
 Status SealedLog::append_mark() {

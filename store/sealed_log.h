@@ -12,6 +12,7 @@
 #include "crypto/key_schedule.h"
 #include "store/disk.h"
 #include "store/superblock.h"
+#include "store/written_rows.h"
 
 namespace coffer {
 
@@ -39,8 +40,8 @@ class SealedLog {
   // Goes over to it, once the superblock is durable: the next frame is its first.
   void begin();
   // Reads the generation that `block` names and stands after the last commit that may be used. kDamaged where a crash
-  // cannot explain what is missing.
-  Result<LogReplay> replay(const Superblock& block, std::string_view boot_id);
+  // cannot explain what is missing. `disk` has the data files.
+  Result<LogReplay> replay(const Superblock& block, std::string_view boot_id, Disk& disk);
   // Of a replayed generation.
   Status read_replayed(std::uint64_t number, MutableBytes page);
 
@@ -55,6 +56,8 @@ class SealedLog {
   Status append(std::uint64_t sqlite_index, std::uint32_t page, std::uint32_t database_pages, BytesView content);
   // A frame without a page, to carry set_data_synced() when there is nothing to commit.
   Status append_mark();
+  // Frames without a page, of what the next commit counts on in data files. Without changes they cost nothing but room.
+  Status append_rows(std::span<const Bytes> contents);
 
   // Room for so many frames in the next commit. kNoSpace leaves the log as it was.
   Status reserve(std::uint64_t frames);
@@ -100,6 +103,7 @@ class SealedLog {
   std::optional<FoundFrame> open_frame(const Generation& generation, std::uint64_t number, BytesView stored,
                                        MutableBytes page) const;
   Result<Scan> scan(const Generation& generation);
+  static Result<bool> data_is_there(const Scan& scanned, std::uint64_t first, std::uint64_t from, std::uint64_t to, Disk& disk);
   std::uint64_t buffered() const;
   void forget_buffer();
   Status seal_frame(const FrameHead& head, BytesView content);

@@ -112,7 +112,7 @@ Result<std::unique_ptr<SealedFiles>> create_sealed_files(Disk& disk, const KeySc
 Result<std::unique_ptr<SealedFiles>> open_sealed_files(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
                                                        std::string_view boot_id) {
   COFFER_ASSIGN(Found found, find(disk, keys, suite));
-  COFFER_ASSIGN(const LogReplay replay, found.log->replay(found.block, boot_id));
+  COFFER_ASSIGN(const LogReplay replay, found.log->replay(found.block, boot_id, disk));
   auto files = std::make_unique<SealedFiles>(std::move(found.pages), std::move(found.log), std::move(found.tags),
                                              found.block, std::string(boot_id));
   if (!replay.pages.empty()) {
@@ -126,7 +126,7 @@ Result<std::unique_ptr<SealedFiles>> open_sealed_files(Disk& disk, const KeySche
 
 Status verify_sealed_files(Disk& disk, const KeySchedule& keys, const AeadSuite& suite) {
   COFFER_ASSIGN(const Found found, find(disk, keys, suite));
-  COFFER_ASSIGN(const LogReplay replay, found.log->replay(found.block, /*boot_id=*/""));
+  COFFER_ASSIGN(const LogReplay replay, found.log->replay(found.block, /*boot_id=*/"", disk));
   COFFER_TRY(found.pages->tags().verify());
   std::array<std::uint8_t, kPageSize> content;
   for (const auto& [page, number] : replay.pages) COFFER_TRY(found.log->read_replayed(number, content));
@@ -144,7 +144,7 @@ Result<Healed> heal_sealed_files(Disk& disk, const KeySchedule& keys, const Aead
   if (!copy && (copy.code() == Code::kNotFound || copy.code() == Code::kDamaged)) return healed;
   if (!copy) return copy.error();
   COFFER_ASSIGN(const Found found, find(disk, keys, suite, Missing::kIsToBeHealed));
-  COFFER_ASSIGN(const LogReplay replay, found.log->replay(found.block, /*boot_id=*/""));
+  COFFER_ASSIGN(const LogReplay replay, found.log->replay(found.block, /*boot_id=*/"", disk));
   COFFER_ASSIGN(const auto file, disk.open(kDatabaseName, OpenMode::kExisting));
   const auto block_of_copy = [&](std::uint64_t offset) { return stored_tags_of_copy(disk, *copy, offset); };
   COFFER_ASSIGN(healed.tag_blocks, found.pages->tags().heal(block_of_copy));

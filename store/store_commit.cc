@@ -121,6 +121,13 @@ bool Store::State::keeps_data_frozen(const DataFiles::Batch& unsynced) {
   return catalog.database().reserve(journal.pages()).ok();
 }
 
+// What a commit tells of data files takes room of the log, which deleting on a full disk needs more.
+bool Store::State::has_room_to_tell() {
+  if (was_full) return false;
+  const auto space = disk.space();
+  return space && space->available >= kSpaceToTell;
+}
+
 Result<Store::State::Frozen> Store::State::commit_frozen(Commit kind, DataFilesAre data, DataFiles::Batch unsynced) {
   COFFER_TRY(write_out_frozen());
   const bool whole = data == DataFilesAre::kSynced || data == DataFilesAre::kKept;
@@ -141,6 +148,8 @@ Result<Store::State::Frozen> Store::State::commit_frozen(Commit kind, DataFilesA
   SealedDatabase::DataSynced data_synced;
   data_synced.up_to = synced;
   data_synced.this_commit = whole;
+  const auto rows = std::exchange(parts.written_rows, {});
+  if (!whole && !rows.empty() && has_room_to_tell()) data_synced.unsynced = rows;
   COFFER_ASSIGN(frozen.point, catalog.commit(data_synced));
   if (whole) synced = frozen.point;
   committed_changes = frozen.changes;

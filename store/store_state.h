@@ -41,6 +41,8 @@ inline constexpr std::uint64_t kLogWorthEmptying = 48 << 10;
 inline constexpr std::uint64_t kMapRowPages = 3;
 // With less than this besides the reserve, what is answered must have its blocks.
 inline constexpr std::uint64_t kSpaceScarce = 64 << 20;
+// With less than this, a commit does not tell what it counts on in data files.
+inline constexpr std::uint64_t kSpaceToTell = 8 << 20;
 // What a sync of data files must take for the journal to save something: measured, it costs 80 us itself.
 inline constexpr std::int64_t kJournalWorthNs = 100'000;
 // A part of an object, and whether its map rows may be made there, or only those that exist change.
@@ -279,6 +281,7 @@ struct Store::State {
   enum class DataFilesAre { kLeft, kSynced, kToBeSynced, kKept };
   bool keeps_data_frozen(const DataFiles::Batch& unsynced);  // with room for it
   bool disk_syncs_at_once() const;
+  bool has_room_to_tell();
   Status sync_data(const DataFiles::Batch& batch);  // a failure poisons
   Status sync_data_first();                         // all that is in memory, before the freeze
   Result<Frozen> commit_frozen(Commit kind, DataFilesAre data, DataFiles::Batch unsynced);

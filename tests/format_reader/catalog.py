@@ -153,18 +153,59 @@ class Log:
                 hole = True
         return frames, hole
 
-    def committed(self, boot_id):
+    def committed(self, boot_id, store):
         """The frames up to the last commit that counts."""
         frames, hole = self.chain()
         before = self.block.frames_before
-        last = before
-        if self.boot_id == boot_id and not hole:
-            last = max([before] + [before + i + 1 for i, frame in enumerate(frames) if frame.database_pages > 0])
-        last = max([last] + [frame.data_synced for frame in frames])
+        last = max([before] + [frame.data_synced for frame in frames])
+        ends = max([before] + [before + i + 1 for i, frame in enumerate(frames) if frame.database_pages > 0])
+        if self.boot_id == boot_id and not hole and ends > last:
+            contents = [frame.content for frame in frames[last - before:ends - before] if frame.page == 0]
+            if are_in_data_files([row for content in contents for row in map_rows(content)], store):
+                last = ends
         need(last - before <= len(frames), "a frame counts on frames that are not there")
         used = frames[:last - before]
         need(not used or used[-1].database_pages > 0, "a commit that was synced has no end")
         return used
+
+
+def map_rows(content):
+    """What a frame without a page says a commit counts on: (file, row, chunk size, slots named, {slot: (length, fold)})."""
+    fields, rows = Fields(content, "a frame's map rows"), []
+    for _ in range(fields.number(2)):
+        file, row, chunk_size = fields.number(8), fields.number(4), fields.number(4)
+        named = fields.number(32)
+        slots = {fields.number(1): (fields.number(2) or chunk_size, fields.number(4)) for _ in range(fields.number(2))}
+        rows.append((file, row, chunk_size, {slot for slot in range(256) if named >> slot & 1}, slots))
+    need(not any(fields.rest()), "a frame has more than its map rows")
+    return rows
+
+
+def fold(ciphertext):
+    folded = 0
+    for at in range(0, len(ciphertext) - 3, 512):
+        folded ^= int.from_bytes(ciphertext[at:at + 4], "little")
+    return folded
+
+
+def are_in_data_files(rows, store):
+    asked = {}
+    for file, row, chunk_size, named, slots in rows:
+        kept = asked.setdefault((file, row, chunk_size), {})
+        for slot in [slot for slot in kept if slot not in named]:
+            del kept[slot]
+        kept.update(slots)
+    for (file, row, chunk_size), slots in asked.items():
+        path = os.path.join(store, "objects", f"{file % 256:02x}", f"{file:016x}")
+        for slot, (length, wanted) in slots.items():
+            if not os.path.exists(path):
+                return False
+            with open(path, "rb") as data:
+                data.seek((1 + 256 * row + slot) * chunk_size)
+                found = data.read(length)
+            if len(found) < length or fold(found) != wanted:
+                return False
+    return True
 
 
 def log_of(root, store):
@@ -174,7 +215,7 @@ def log_of(root, store):
 def image(root, store, boot_id):
     """The database file as SQLite would have it, were nothing sealed."""
     log = log_of(root, store)
-    frames = log.committed(boot_id)
+    frames = log.committed(boot_id, store)
     sizes = [frame.database_pages for frame in frames if frame.database_pages > 0] or [log.block.database_pages]
     logged = {frame.page: frame.content for frame in frames if frame.page != 0}
     kept = min(sizes + [log.block.database_pages])

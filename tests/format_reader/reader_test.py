@@ -359,7 +359,7 @@ class Damage(ReaderTest):
     def test_a_flipped_bit_of_the_catalog_or_its_slots_is_refused(self):
         self.store_with_an_object(end=self.at.unmount)
         store = self.opened()
-        in_log = {frame.page for frame in catalog.log_of(store.root, store.path).committed(coffer_reader.current_boot_id())}
+        in_log = {frame.page for frame in catalog.log_of(store.root, store.path).committed(coffer_reader.current_boot_id(), store.path)}
         pages = [page for page in range(1, store.pages + 1) if page not in in_log]
         self.assertTrue(pages)
         for page in pages:
@@ -374,7 +374,7 @@ class Damage(ReaderTest):
         self.store_with_an_object(end=self.at.kill)  # an unmount leaves nothing in the log
         store = self.opened()
         path = os.path.join(self.at.store, "coffer.db-wal")
-        frames = len(catalog.log_of(store.root, store.path).committed(coffer_reader.current_boot_id()))
+        frames = len(catalog.log_of(store.root, store.path).committed(coffer_reader.current_boot_id(), store.path))
         self.assertGreater(frames, 3)
         header = catalog.superblock(store.root, read_file(os.path.join(self.at.store, "coffer.tags"))).sequence % 2 * 4096
         for byte in (0, 12, 28, 4095):

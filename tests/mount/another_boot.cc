@@ -4,8 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
-// Preloaded into cofferd by power_cut_test.py: the boot of this machine is the one in $BOOT_ID_FILE. After a power cut it is another one,
-// and the store takes nothing from its log that only a page cache could have completed.
+// Preloaded into cofferd by power_cut_test.py: the boot of this machine is the one in $BOOT_ID_FILE, and so another one after a power cut.
 extern "C" FILE* fopen64(const char* name, const char* mode) {
   using Open = FILE* (*)(const char*, const char*);
   static const auto kNext = reinterpret_cast<Open>(dlsym(RTLD_NEXT, "fopen64"));

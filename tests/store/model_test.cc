@@ -111,8 +111,9 @@ class ModelRun {
     return find_again(committed_);
   }
   std::string crash() {
-    tree_.last = "power cut";
-    rig_.crash(seed_ * 31 + history_.size());
+    const auto boot = tree_.pick(2) == 0 ? StoreRig::Boot::kAnother : StoreRig::Boot::kSame;
+    tree_.last = boot == StoreRig::Boot::kAnother ? "power cut" : "the disk goes away";
+    rig_.crash(seed_ * 31 + history_.size(), testing::SimulatedDisk::Keep::kRandomPart, boot);
     return find_again(synced_);
   }
   // The store must be as some answered operation left it, not before `oldest`.

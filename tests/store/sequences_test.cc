@@ -283,10 +283,10 @@ class SequenceRun {
 
   // What went wrong after the process ended, or nothing.
   std::string after_a_kill() { return look(/*boot=*/1, committed_, "after a kill", std::nullopt, 0); }
-  std::string after_a_power_cut(Keep keep, std::uint64_t seed = 0) {
-    static constexpr const char* kKept[] = {"nothing", "everything", "a part"};
-    const auto when = "after a power cut that kept " + std::string(kKept[static_cast<int>(keep)]) + ", seed " + std::to_string(seed);
-    return look(/*boot=*/2, synced_, when, keep, seed);
+  std::string after_a_power_cut(Keep keep, std::uint64_t seed = 0) { return without_cache("a power cut", /*boot=*/2, keep, seed); }
+  // Unplugged, say: its cache is lost, and the boot is the same.
+  std::string after_the_disk_went_away(Keep keep, std::uint64_t seed = 0) {
+    return without_cache("the disk went away", /*boot=*/1, keep, seed);
   }
 
  private:
@@ -360,6 +360,11 @@ class SequenceRun {
     return store().sync(ino);
   }
 
+  std::string without_cache(const std::string& what, int boot, Keep keep, std::uint64_t seed) {
+    static constexpr const char* kKept[] = {"nothing", "everything", "a part"};
+    const auto when = "after " + what + " and kept " + kKept[static_cast<int>(keep)] + ", seed " + std::to_string(seed);
+    return look(boot, synced_, when, keep, seed);
+  }
   std::string look(int boot, std::size_t oldest, const std::string& when, std::optional<Keep> keep, std::uint64_t seed) {
     StoreRig other(*image_, boot);
     if (keep) other.disk.crash(seed, *keep);
@@ -415,6 +420,7 @@ std::string check(const Sequence& sequence, std::uint64_t seed, bool also_within
   if (wrong.empty()) wrong = run.after_a_power_cut(Keep::kNothing);
   if (wrong.empty()) wrong = run.after_a_power_cut(Keep::kEverything);
   if (wrong.empty()) wrong = run.after_a_power_cut(Keep::kRandomPart, seed);
+  if (wrong.empty()) wrong = run.after_the_disk_went_away(Keep::kRandomPart, seed);
   if (!wrong.empty() || !also_within || run.calls_of_last() == 0) return wrong;
 
   const auto call = 1 + seed % run.calls_of_last();
@@ -423,6 +429,8 @@ std::string check(const Sequence& sequence, std::uint64_t seed, bool also_within
   ++tally.crashes;
   wrong = cut.after_a_power_cut(Keep::kNothing);
   if (wrong.empty()) wrong = cut.after_a_power_cut(Keep::kRandomPart, seed);
+  if (wrong.empty()) wrong = cut.after_the_disk_went_away(Keep::kNothing);
+  if (wrong.empty()) wrong = cut.after_the_disk_went_away(Keep::kRandomPart, seed);
   return wrong.empty() ? "" : "at call " + std::to_string(call) + " of the last step, " + wrong;
 }
 

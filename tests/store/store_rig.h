@@ -83,12 +83,13 @@ class StoreRig {
     drop();
     disk.start();
   }
-  // The power goes; another boot follows.
-  void crash(std::uint64_t seed, SimulatedDisk::Keep keep = SimulatedDisk::Keep::kRandomPart) {
+  // The power goes, and another boot follows; or the disk goes alone and comes back within this one.
+  enum class Boot { kAnother, kSame };
+  void crash(std::uint64_t seed, SimulatedDisk::Keep keep = SimulatedDisk::Keep::kRandomPart, Boot boot = Boot::kAnother) {
     disk.crash(seed, keep);
     drop();
     disk.start();
-    ++boots_;
+    if (boot == Boot::kAnother) ++boots_;
   }
 
   SimulatedDisk disk;
