@@ -26,7 +26,6 @@ struct ChunkEntry {
   std::uint8_t slot = 0;     // within the row's region
   std::uint8_t parity = 0;   // lowest bit of the generation of the envelope that sealed it
   std::uint8_t layers = 0;
-  std::uint32_t fold = 0;  // of the ciphertext (written_rows.h) if it was written here; not encoded
   std::array<std::uint8_t, kLayersMax * kSealSize> seal_bytes{};
 
   bool present() const { return length != 0; }

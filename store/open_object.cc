@@ -329,6 +329,8 @@ void OpenObject::install(const Outgoing& chunk) {
   row.entries.set(index_in_row(chunk.chunk), chunk.entry);
   row.current.set(chunk.slot);
   row.fresh.set(chunk.slot);
+  row.folds.resize(kSlotsPerRow);
+  row.folds[chunk.slot] = chunk.fold;
   row.reserved.reset(chunk.slot);
   mark_changed(row_of(chunk.chunk), row);
 }
@@ -381,10 +383,11 @@ Result<std::uint64_t> OpenObject::cut_rows(std::uint32_t from) {
 
 WrittenRow OpenObject::written_row(std::uint32_t number, const Row& row) const {
   WrittenRow written{file_, number, chunk_size(), row.current, {}};
-  if (row.fresh.none()) return written;
-  for (std::uint32_t i = 0; i < kChunksPerRow; ++i) {
+  written.written.reserve(row.fresh.count());
+  for (std::uint32_t i = 0; i < kChunksPerRow && row.fresh.any(); ++i) {
     const ChunkEntry& entry = row.entries.at(i);
-    if (entry.present() && row.fresh.test(entry.slot)) written.written.push_back({entry.slot, entry.length, entry.fold});
+    if (entry.present() && row.fresh.test(entry.slot))
+      written.written.push_back({entry.slot, entry.length, row.folds[entry.slot]});
   }
   return written;
 }
@@ -393,6 +396,7 @@ Status OpenObject::write_out() {
   if (gone_) return {};
   for (const auto number : active_rows_) {
     auto& row = rows_.at(number);
+    row.soft = row.current;  // of one that is not changed too: it may have been read behind a cut that this commit holds
     if (!row.changed) continue;
     if (row.entries.empty())
       COFFER_TRY(parts_.catalog.remove_map_row(ino_, number));
@@ -400,8 +404,8 @@ Status OpenObject::write_out() {
       COFFER_TRY(parts_.catalog.put_map_row(ino_, number, row.entries.encode(chunk_size())));
     parts_.written_rows.push_back(written_row(number, row));
     row.fresh.reset();
+    row.folds = {};
     row.changed = false;
-    row.soft = row.current;
     // A superset of what a power cut may bring back, so this row needs no durable commit to settle it.
     if (row.settled()) row.durable = row.current;
   }
@@ -439,6 +443,7 @@ void OpenObject::end_round() {
     if (std::exchange(row.in_round, false)) {  // one read or changed since may still name what is durable
       row.durable = row.round;
       row.round.reset();
+      if (!row.changed && number < cut_from_) row.soft = row.current;
     }
     worth_punching_ |= (row.stale & ~row.taken()).count() >= kPunchSlotsMin;
     return row.quiet();

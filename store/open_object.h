@@ -142,6 +142,7 @@ class OpenObject {
     SlotSet round;     // named by the durable commit under way
     SlotSet stale;     // free or retired, with old bytes in them
     SlotSet fresh;     // named by entries and written since write_out
+    std::vector<std::uint32_t> folds;  // by slot, of fresh ones (written_rows.h); empty if there are none
     std::uint8_t next_slot = 0;
     bool changed = false;   // since write_out
     bool in_round = false;  // `round` means something
@@ -159,6 +160,7 @@ class OpenObject {
     std::uint8_t slot = 0;
     BytesView plain;
     ChunkEntry entry;
+    std::uint32_t fold = 0;  // of the ciphertext
   };
   struct Cipher {
     const Envelope* envelope = nullptr;

@@ -82,7 +82,7 @@ Result<Progress> OpenObject::write(std::uint64_t offset, BytesView bytes) {
     const auto* changed = dirty(chunk);
     const auto slot = changed ? changed->slot : reservation.take(chunk);
     if (!slot) return Progress::kNeedsDurableCommit;
-    outgoing.push_back({chunk, *slot, bytes.subspan(chunk * size - offset, size), {}});
+    outgoing.push_back({chunk, *slot, bytes.subspan(chunk * size - offset, size), {}, 0});
   }
   if (!reserve_before(whole_end, last + 1)) return Progress::kNeedsDurableCommit;
   for (const auto& part : partial)
@@ -388,7 +388,7 @@ Status OpenObject::put_run(std::span<Outgoing> run, std::vector<JournaledChunk>*
   const auto at = slot_offset(row_of(run[0].chunk), run[0].slot, chunk_size());
   COFFER_TRY(file->pwrite(at, BytesView(buffer).first(filled)));
   parts_.files.wrote(file_);
-  for (std::size_t i = 0; i < count; ++i) run[i].entry.fold = fold(jobs[i].cipher);
+  for (std::size_t i = 0; i < count; ++i) run[i].fold = fold(jobs[i].cipher);
   for (std::size_t i = 0; copies != nullptr && i < count; ++i)
     copies->push_back({ino_, run[i].chunk, to_bytes(run[i].entry.seal()), to_bytes(jobs[i].cipher)});
   return {};
@@ -418,7 +418,7 @@ Status OpenObject::flush() {
     std::vector<Outgoing> outgoing;
     for (const auto& [chunk, changed] : dirty_) {
       if (outgoing.size() == kWriteBatchChunks) break;
-      outgoing.push_back({chunk, *changed.slot, changed.plain.view(), {}});
+      outgoing.push_back({chunk, *changed.slot, changed.plain.view(), {}, 0});
     }
     COFFER_TRY(put_chunks(outgoing));
     for (const auto& chunk : outgoing) {

@@ -260,7 +260,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
     if (is_transaction_lost()) return lost_error();
     if (auto failure = log.broken()) return *failure;
     const std::uint64_t before = log.last();
-    if (auto told = tell_of(data_synced.unsynced); !told) {
+    if (auto told = tell_of(data_synced); !told) {
       roll_back();  // as SQLite does where a frame of the commit fails
       return std::move(told).error();
     }
@@ -385,11 +385,20 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
   }
 
  private:
-  Status tell_of(std::span<const WrittenRow> rows) {
-    if (rows.empty()) return {};
-    const std::vector<Bytes> contents = encode_rows(rows);
-    if (!files_->log().reserve(reserved_ + kPagesAhead + contents.size())) return {};
-    return files_->log().append_rows(contents);
+  Status tell_of(const DataSynced& data) {
+    SealedLog& log = files_->log();
+    if (data.unsynced.empty()) return {};
+    if (data.tell) {
+      const std::vector<Bytes> contents = encode_rows(data.unsynced);
+      if (log.reserve(reserved_ + kPagesAhead + contents.size())) {
+        told_ = log.last() + 1;
+        return log.append_rows(contents);
+      }
+    }
+    // What was told before may be asked for no more: slots that this commit frees are written again.
+    if (told_ <= log.data_synced()) return {};
+    told_ = 0;
+    return log.append_rows(encode_rows(std::vector<WrittenRow>(1)));
   }
 
   void roll_back() {
@@ -459,6 +468,7 @@ class SealedDatabaseOnDisk final : public SealedDatabase {
   CheckpointTurn turn_;
   std::atomic<std::uint64_t> checkpoints_{0};  // written with it held
   std::unique_ptr<Connection> checkpointer_, reader_;
+  std::uint64_t told_ = 0;    // the last commit that told of map rows is not before it; the writer's
   std::uint64_t pinned_ = 0;  // the last commit the reader sees; 0 if it reads nothing
   std::uint64_t copied_ = 0;  // up to here coffer.db has everything
 };

@@ -33,12 +33,12 @@ struct CommitPoint {
 //
 // Two kinds of commit come from two facts: commit() writes log frames and syncs nothing, so a killed process loses
 // nothing that was committed; and each commit carries `data_synced`, the point up to which the caller says all data
-// files are synced, or what they lack is in the catalog. After a power cut (another boot id) only commits up to the last
-// `data_synced` in the log are used.
+// files are synced, or what they lack is in the catalog. After a power cut (another boot id, or a data file without the bytes
+// that later commits told of) only commits up to the last `data_synced` in the log are used.
 class SealedDatabase {
  public:
   enum class Presence { kCreate, kOpen };
-  // kOpen replays the log as the boot id allows; kDamaged when anything does not authenticate, naming the file.
+  // kOpen replays the log as the boot id and the data files allow; kDamaged when anything does not authenticate, naming the file.
   static Result<std::unique_ptr<SealedDatabase>> open(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
                                                       Presence presence, std::string_view boot_id);
   virtual ~SealedDatabase() = default;
@@ -48,11 +48,12 @@ class SealedDatabase {
   // Ends the transaction and begins the next. data_synced: the newest earlier point whose data files are all synced, or
   // kThisCommit when even this commit names no unsynced data. Without changes in the transaction the point stays and
   // nothing is written, unless data_synced advances: then a frame is written to carry it. unsynced: the map rows that this
-  // commit changes and does not say are synced; where the log has no room to tell of them it does not.
+  // commit changes and does not say are synced. The log tells of them if it is to and has room; else that it does not.
   struct DataSynced {
     CommitPoint up_to;
     bool this_commit = false;
     std::span<const WrittenRow> unsynced{};
+    bool tell = true;
   };
   virtual Result<CommitPoint> commit(DataSynced data_synced) = 0;
 
@@ -100,7 +101,7 @@ class SealedDatabase {
   // The same of the pages from `from` on, some at a time, and of the nodes of page tags over them, as the disk has them;
   // no checkpoint comes in between. Each damage is a line. The next page to begin with; 0: that was all.
   virtual Result<std::uint32_t> verify_pages(std::uint32_t from, std::vector<Error>& damage) = 0;
-  // Every frame of the log, with the caller's lock held.
+  // Every page in the log, with the caller's lock held.
   virtual Status verify_log() = 0;
 
   // A connection of its own that shows commits, for whoever reads much beside the writer. One thread's. It ends before

@@ -112,7 +112,8 @@ std::optional<SealedLog::FoundFrame> SealedLog::open_frame(const Generation& fou
   frame.head.log_synced = in.u64();
   std::copy(previous.begin(), previous.end(), frame.previous.begin());
   std::copy_n(seal.begin() + kNonceSize, kTagSize, frame.tag.begin());
-  if (!page.empty()) {
+  if (frame.head.page == 0) frame.rows = to_bytes(in.raw(kPageContentSize));
+  if (!page.empty() && frame.head.page != 0) {
     const BytesView kept = in.raw(kPageContentSize);
     std::copy(kept.begin(), kept.end(), page.begin());
     std::fill(page.begin() + kPageContentSize, page.end(), std::uint8_t{0});
@@ -133,15 +134,15 @@ Result<SealedLog::Scan> SealedLog::scan(const Generation& found) {
   FrameTag chain = found.header_tag;
   bool ended = false;
   std::uint64_t number = found.block.frames_before;
-  Bytes stored(kFramesPerRead * kFrameSize), page(kPageSize);
+  Bytes stored(kFramesPerRead * kFrameSize);
   for (;;) {
     COFFER_ASSIGN(const std::size_t size, file_->pread(frame_offset(found.block, number), stored));
     for (std::size_t at = 0; at + kFrameSize <= size; at += kFrameSize, ++number) {
-      const auto frame = open_frame(found, number, BytesView(stored).subspan(at, kFrameSize), page);
+      auto frame = open_frame(found, number, BytesView(stored).subspan(at, kFrameSize), {});
       ended = ended || !frame || frame->previous != chain;
       if (!ended) {
         chain = frame->tag;
-        if (frame->head.page == 0) result.rows[result.heads.size()] = to_bytes(BytesView(page).first(kPageContentSize));
+        if (frame->head.page == 0) result.rows[result.heads.size()] = std::move(frame->rows);
         result.heads.push_back(frame->head);
         result.tags.push_back(frame->tag);
       } else if (frame) {
@@ -204,11 +205,13 @@ Result<LogReplay> SealedLog::replay(const Superblock& block, std::string_view bo
   }
   result.pages.erase(result.pages.upper_bound(result.database_pages), result.pages.end());
 
-  chain_ = chain_written_ =
-      last > block.frames_before ? scanned.tags[last - block.frames_before - 1] : found.header_tag;
+  // What is written next stands behind all that there is: over the first of several frames that belong to no commit it would
+  // leave the others behind a gap.
+  chain_ = chain_written_ = scanned.tags.empty() ? found.header_tag : scanned.tags.back();
   const std::lock_guard lock(mutex_);
-  digest_ = last > block.frames_before ? chain_written_ : block.digest;
-  written_ = last_ = last;
+  digest_ = last > block.frames_before ? scanned.tags[last - block.frames_before - 1] : block.digest;
+  written_ = block.frames_before + scanned.tags.size();
+  last_ = last;
   data_synced_ = data_synced;
   log_synced_ = durable_ = block.frames_before;
   generation_ = std::make_shared<const Generation>(std::move(found));

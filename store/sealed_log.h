@@ -92,6 +92,7 @@ class SealedLog {
   struct FoundFrame {
     FrameHead head;
     FrameTag previous{}, tag{};
+    Bytes rows;  // of one without a page
   };
   struct Scan;
 

@@ -149,7 +149,10 @@ Result<Store::State::Frozen> Store::State::commit_frozen(Commit kind, DataFilesA
   data_synced.up_to = synced;
   data_synced.this_commit = whole;
   const auto rows = std::exchange(parts.written_rows, {});
-  if (!whole && !rows.empty() && has_room_to_tell()) data_synced.unsynced = rows;
+  if (!whole && !rows.empty()) {
+    data_synced.unsynced = rows;
+    data_synced.tell = has_room_to_tell();
+  }
   COFFER_ASSIGN(frozen.point, catalog.commit(data_synced));
   if (whole) synced = frozen.point;
   committed_changes = frozen.changes;
@@ -369,6 +372,7 @@ Status Store::collect_garbage() {
     }
     const auto object = s.objects.find(ino);  // kept in memory until it is punched, or gone
     if (!object) continue;
+    Gate::Pass pass(s.gate);  // a commit has either all that it leaves to be punched, or nothing
     std::unique_lock lock(object->mutex);
     if (object->worth_punching()) COFFER_TRY(object->punch_freed(kPunchSlotsMin));
   }

@@ -34,7 +34,7 @@ inline constexpr std::uint64_t kQueuePages = 2;
 // Those of one file less to remove.
 inline constexpr std::uint64_t kGarbagePages = 2;
 // And what a commit adds of its own.
-inline constexpr std::uint32_t kCommitPages = 8;
+inline constexpr std::uint32_t kCommitPages = 9;
 // Log bytes above which a full disk is worth a checkpoint.
 inline constexpr std::uint64_t kLogWorthEmptying = 48 << 10;
 // Those of a map row: of two layers, it fills a leaf and two overflow pages.

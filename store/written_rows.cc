@@ -1,5 +1,6 @@
 #include "store/written_rows.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <map>
@@ -40,15 +41,18 @@ bool decode_row(WireReader& in, WrittenRow& row) {
     for (unsigned bit = 0; bit < 8; ++bit) row.named.set(8 * byte + bit, (bits >> bit & 1) != 0);
   }
   const std::size_t written = in.u16();
-  if (!in.ok() || row.file == 0 || row.chunk_size == 0 || row.chunk_size > kChunkSizeMax || written > row.named.count())
+  if (in.ok() && row.file == 0) return row.row == 0 && row.chunk_size == 0 && row.named.none() && written == 0;
+  if (!in.ok() || row.chunk_size == 0 || row.chunk_size > kChunkSizeMax || written > row.named.count())
     return false;
+  SlotSet seen;
   for (std::size_t i = 0; i < written; ++i) {
     WrittenRow::Slot slot;
     slot.slot = in.u8();
     const std::uint32_t length = in.u16();
     slot.length = length == 0 ? row.chunk_size : length;
     slot.fold = in.u32();
-    if (!in.ok() || slot.length > row.chunk_size || !row.named.test(slot.slot)) return false;
+    if (!in.ok() || length >= row.chunk_size || !row.named.test(slot.slot) || seen.test(slot.slot)) return false;
+    seen.set(slot.slot);
     row.written.push_back(slot);
   }
   return true;
@@ -76,8 +80,9 @@ std::uint32_t fold(BytesView ciphertext) {
   static_assert(std::endian::native == std::endian::little);
   constexpr std::size_t kSector = 512;
   std::uint32_t folded = 0, word = 0;
-  for (std::size_t at = 0; at + sizeof word <= ciphertext.size(); at += kSector) {
-    std::memcpy(&word, ciphertext.data() + at, sizeof word);
+  for (std::size_t at = 0; at < ciphertext.size(); at += kSector) {
+    word = 0;
+    std::memcpy(&word, ciphertext.data() + at, std::min(sizeof word, ciphertext.size() - at));
     folded ^= word;
   }
   return folded;
@@ -110,25 +115,26 @@ Result<std::vector<WrittenRow>> decode_rows(BytesView content) {
 bool are_in_data_files(std::span<const WrittenRow> rows, Disk& disk) {
   std::map<Place, Kept> places;
   for (const auto& row : rows) {
+    if (row.file == 0) {
+      places.clear();
+      continue;
+    }
     Kept& kept = places[{row.file, row.row}];
     kept.chunk_size = row.chunk_size;
     std::erase_if(kept.slots, [&](const auto& known) { return !row.named.test(known.first); });
     for (const auto& slot : row.written) kept.slots[slot.slot] = slot;
   }
-  std::unique_ptr<DiskFile> file;
-  for (auto place = places.begin(); place != places.end(); ++place) {
-    const auto& [where, kept] = *place;
+  std::uint64_t number = 0;
+  std::unique_ptr<DiskFile> file;  // of this number; none: the disk refuses it
+  for (const auto& [where, kept] : places) {
     if (kept.slots.empty()) continue;
-    if (!file || where.first != std::prev(place)->first.first) {
-      auto opened = disk.open(data_file_name(where.first), OpenMode::kExisting);
+    if (number != where.first) {
+      number = where.first;
+      auto opened = disk.open(data_file_name(number), OpenMode::kExisting);
       if (!opened && opened.code() == Code::kNotFound) return false;
-      if (!opened) {
-        file.reset();
-        continue;
-      }
-      file = *std::move(opened);
+      file = opened ? *std::move(opened) : nullptr;
     }
-    if (!has(*file, where.second, kept)) return false;
+    if (file && !has(*file, where.second, kept)) return false;
   }
   return true;
 }

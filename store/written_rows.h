@@ -19,14 +19,14 @@ struct WrittenRow {
     std::uint32_t length = 0;  // of the ciphertext, 1 to the chunk size
     std::uint32_t fold = 0;
   };
-  std::uint64_t file = 0;
+  std::uint64_t file = 0;  // 0, with all else 0: what was told so far counts no more
   std::uint32_t row = 0;
   std::uint32_t chunk_size = 0;
   SlotSet named;
   std::vector<Slot> written;  // of those named, since the commit before
 };
 
-// The first 32-bit word of each 512 bytes, little-endian, by exclusive or; fewer than four bytes at the end are 0. A disk loses
+// The first 32-bit word of each 512 bytes, little-endian and with zeros behind the end, by exclusive or. A disk loses
 // sectors, or more at a time: one of a ciphertext that is lost shows, but for one chance in 2^32. Nobody is kept from making
 // such bytes: what is read is authenticated by its seal.
 std::uint32_t fold(BytesView ciphertext);

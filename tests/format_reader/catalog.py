@@ -174,16 +174,18 @@ def map_rows(content):
     fields, rows = Fields(content, "a frame's map rows"), []
     for _ in range(fields.number(2)):
         file, row, chunk_size = fields.number(8), fields.number(4), fields.number(4)
-        named = fields.number(32)
+        bits = fields.number(32)
+        named = {slot for slot in range(256) if bits >> slot & 1}
         slots = {fields.number(1): (fields.number(2) or chunk_size, fields.number(4)) for _ in range(fields.number(2))}
-        rows.append((file, row, chunk_size, {slot for slot in range(256) if named >> slot & 1}, slots))
+        need(slots.keys() <= named and all(length <= chunk_size for length, _ in slots.values()), "a map row is not sound")
+        rows.append((file, row, chunk_size, named, slots))
     need(not any(fields.rest()), "a frame has more than its map rows")
     return rows
 
 
 def fold(ciphertext):
     folded = 0
-    for at in range(0, len(ciphertext) - 3, 512):
+    for at in range(0, len(ciphertext), 512):
         folded ^= int.from_bytes(ciphertext[at:at + 4], "little")
     return folded
 
@@ -191,6 +193,9 @@ def fold(ciphertext):
 def are_in_data_files(rows, store):
     asked = {}
     for file, row, chunk_size, named, slots in rows:
+        if file == 0:
+            asked = {}
+            continue
         kept = asked.setdefault((file, row, chunk_size), {})
         for slot in [slot for slot in kept if slot not in named]:
             del kept[slot]
@@ -198,11 +203,14 @@ def are_in_data_files(rows, store):
     for (file, row, chunk_size), slots in asked.items():
         path = os.path.join(store, "objects", f"{file % 256:02x}", f"{file:016x}")
         for slot, (length, wanted) in slots.items():
-            if not os.path.exists(path):
+            try:
+                with open(path, "rb") as data:
+                    data.seek((1 + 256 * row + slot) * chunk_size)
+                    found = data.read(length)
+            except FileNotFoundError:
                 return False
-            with open(path, "rb") as data:
-                data.seek((1 + 256 * row + slot) * chunk_size)
-                found = data.read(length)
+            except OSError:
+                continue
             if len(found) < length or fold(found) != wanted:
                 return False
     return True

@@ -384,6 +384,23 @@ class Damage(ReaderTest):
                 found = self.after_flip(path, 8192 + frame * 4124 + byte)
                 self.assertIn(found, (None, b"", content(1, 3 * CHUNK)), frame)
 
+    def test_unsynced_bytes_that_a_lost_page_cache_had_take_the_store_back(self):
+        self.store_with_an_object(end=lambda: None)
+        with open(self.at.path("dsse-kms", "object"), "r+b") as file:
+            file.write(content(2, 3 * CHUNK))
+        time.sleep(0.2)  # a commit, and no sync
+        self.at.kill()
+        data_file, = self.at.data_files()
+        whole = read_file(data_file)
+        self.assertEqual(read(self.opened(), "dsse-kms/object"), content(2, 3 * CHUNK))
+        found = [self.after_flip(data_file, slot * CHUNK) for slot in range(1, 7)]
+        self.assertEqual(found, 3 * [content(2, 3 * CHUNK)] + 3 * [content(1, 3 * CHUNK)])
+        os.unlink(data_file)
+        self.assertRaises((FileNotFoundError, sealing.Damaged), read, self.opened(), "dsse-kms/object")
+        write_file(data_file, whole[:4 * CHUNK])
+        self.at.mount()
+        self.assertEqual(read_file(self.at.path("dsse-kms", "object")), content(1, 3 * CHUNK))
+
     def test_a_flipped_bit_of_a_node_of_the_page_tags_is_refused(self):
         self.store_with_an_object(end=self.at.unmount)
         store = self.opened()

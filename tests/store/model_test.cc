@@ -180,7 +180,9 @@ class FaultRun {
       if (auto synced = rig.store().sync_all(); !synced) return "syncing again: " + synced.error().message;
       since_sync = {tree.model};
     }
-    rig.crash(n);
+    // On a full disk commits do not tell what they count on, and a reboot has to follow.
+    const bool same = n % 2 == 0 && fault != testing::SimulatedDisk::Fault::kNoSpace;
+    rig.crash(n, testing::SimulatedDisk::Keep::kRandomPart, same ? StoreRig::Boot::kSame : StoreRig::Boot::kAnother);
     if (auto opened = rig.try_open(); !opened) return "opening: " + opened.error().message;
     std::string wrong;
     for (const auto& model : since_sync) {

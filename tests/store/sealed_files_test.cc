@@ -27,6 +27,49 @@ Bytes page_of(std::uint64_t content) {
   return page;
 }
 
+// Killed within a commit that told of map rows, and again when the next process had only begun: nothing of the first is taken for damage.
+TEST(SealedLog, FramesThatNoCommitFollowsStayInFrontOfTheMark) {
+  Superblock block;
+  block.sequence = 1;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    SimulatedDisk disk(seed);
+    const auto keys = test_keys();
+    const auto open = [&] { return SealedLog(*disk.open(kLogName, OpenMode::kCreate), keys, test_suite()); };
+    const Bytes page(kPageSize, 5);
+    {
+      auto log = open();
+      ASSERT_TRUE(log.prepare(block, "boot").ok());
+      log.begin();
+      ASSERT_TRUE(log.restart());
+      ASSERT_TRUE(log.append(0, 1, 1, page).ok());
+      ASSERT_TRUE(log.reserve(20).ok());
+      const auto rows = encode_rows(std::vector(200, WrittenRow{7, 3, kChunkSize, {}, {}}));
+      ASSERT_GE(rows.size(), 2u);
+      ASSERT_TRUE(log.append_rows(rows).ok());
+      ASSERT_TRUE(log.sync().ok());  // of a round beside it
+      ASSERT_TRUE(log.append(1, 1, 0, page).ok());
+      ASSERT_TRUE(log.append(2, 2, 0, page).ok());
+      disk.fail_at(1, Fault::kShort);
+      ASSERT_FALSE(log.append(3, 3, 3, page).ok());
+    }
+    disk.kill();
+    disk.start();
+    for (int opened = 0; opened < 2; ++opened) {
+      auto log = open();
+      const auto replay = log.replay(block, "boot", disk);
+      ASSERT_TRUE(replay.ok()) << replay.error().message;
+      EXPECT_EQ(replay->last, 1u);
+      log.set_data_synced(replay->last, /*this_commit=*/false);
+      if (opened == 0) {
+        ASSERT_TRUE(log.append_mark().ok());
+      }
+      ASSERT_TRUE(log.sync().ok());
+      disk.kill();
+      disk.start();
+    }
+  }
+}
+
 class FilesRig {
  public:
   using Pages = std::vector<std::uint64_t>;  // what each page holds, page 1 first

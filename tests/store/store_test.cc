@@ -594,6 +594,36 @@ TEST_F(StoreTest, AFileHas65000NamesAtMost) {
   EXPECT_TRUE(store().link(ino, bucket, "one more").ok());
 }
 
+// Rows that a truncation cut off without reading them can be written again, once that is durable.
+TEST_F(StoreTest, WhatWasCutOffUnreadCanBeWrittenAgain) {
+  const auto ino = create("f");
+  put(ino, some_bytes(130 * kChunkSize, 1));
+  ASSERT_TRUE(store().sync_all().ok());
+  for (const bool committed : {false, true}) {
+    rig.reopen();
+    InodeChange change;
+    change.size = kChunkSize;
+    ASSERT_TRUE(store().change(ino, change).ok());
+    if (committed) {
+      ASSERT_TRUE(store().commit_soon().ok());
+    }
+    change.size = 130 * kChunkSize;
+    ASSERT_TRUE(store().change(ino, change).ok());
+    put(ino, some_bytes(kChunkSize, 2), 128 * kChunkSize);
+    auto expected = some_bytes(kChunkSize, 1);
+    expected.resize(130 * kChunkSize);
+    const auto written = some_bytes(kChunkSize, 2);
+    std::copy(written.begin(), written.end(), expected.begin() + 128 * kChunkSize);
+    expect_content(ino, expected);
+    ASSERT_TRUE(store().commit_soon().ok());
+    rig.kill();
+    rig.open();
+    expect_content(ino, expected);
+    put(ino, some_bytes(130 * kChunkSize, 1));
+    ASSERT_TRUE(store().sync_all().ok());
+  }
+}
+
 TEST_F(StoreTest, FailedSyncPoisonsAndReadsGoOn) {
   const auto ino = create("f");
   const auto bytes = some_bytes(3 * kChunkSize, 1);

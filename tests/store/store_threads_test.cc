@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <thread>
 
@@ -56,6 +57,37 @@ TEST(StoreThreads, BytesWrittenWhileTheDataIsSyncedAreSyncedToo) {
   const auto kept = read_all(rig.store(), *rig.store().resolve("bucket", "late"));
   ASSERT_TRUE(kept.ok()) << kept.error().message;
   EXPECT_EQ(*kept, fresh);
+}
+
+// What a commit leaves may be punched when it is in the log, and not before: a process that ends in between is found with what
+// the commit before named.
+TEST(StoreThreads, SlotsThatACommitLeavesStayUntilItIsThere) {
+  StoreRig rig;
+  auto& store = rig.store();
+  const auto bucket = store.create_bucket(*BucketName::parse("bucket"), NewInode{0755, 1, 1, 0})->ino;
+  const auto ino = store.create(bucket, "file", NewInode{0644, 1, 1, 0})->ino;
+  const auto bytes = [](std::uint64_t seed) { return some_bytes(40 * kChunkSize, seed); };
+  for (const std::uint64_t seed : {1, 2}) {
+    ASSERT_TRUE(store.write(ino, 0, bytes(seed)).ok());
+    ASSERT_TRUE(store.sync_all().ok());  // the second has something to be punched
+  }
+  ASSERT_TRUE(store.write(ino, 0, bytes(3)).ok());
+  ASSERT_TRUE(store.commit_soon().ok());
+  ASSERT_TRUE(store.write(ino, 0, bytes(4)).ok());
+  std::thread punching;
+  rig.disk.before_write("coffer.db-wal", [&] {
+    punching = std::thread([&] { (void)store.collect_garbage(); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // enough to punch, were it let
+    rig.disk.kill();
+  });
+  EXPECT_FALSE(store.commit_soon().ok());
+  punching.join();
+  rig.drop();
+  rig.disk.start();
+  rig.open();
+  const auto kept = read_all(rig.store(), ino);
+  ASSERT_TRUE(kept.ok()) << kept.error().message;
+  EXPECT_EQ(*kept, bytes(3));
 }
 
 // Everything at once; under ThreadSanitizer it is the proof that the lock order holds.

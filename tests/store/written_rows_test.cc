@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/limits.h"
 #include "tests/store/store_rig.h"
 
@@ -25,20 +27,23 @@ WrittenRow row_with(std::initializer_list<WrittenRow::Slot> written) {
 TEST(Fold, IsTheExclusiveOrOfTheFirstWordOfEachSector) {
   EXPECT_EQ(fold({}), 0u);
   EXPECT_EQ(fold(Bytes{0x01, 0x02, 0x03, 0x04, 0xff}), 0x04030201u);
-  EXPECT_EQ(fold(Bytes{0x01, 0x02, 0x03}), 0u);
+  EXPECT_EQ(fold(Bytes{0x01, 0x02, 0x03}), 0x00030201u);
   Bytes sectors(1024 + 4);
   sectors[0] = 1, sectors[4] = 2, sectors[512] = 4, sectors[1023] = 8, sectors[1027] = 16;
   EXPECT_EQ(fold(sectors), 0x10000005u);
+  sectors[1024] = 32;
   sectors.pop_back();
-  EXPECT_EQ(fold(sectors), 5u);
+  EXPECT_EQ(fold(sectors), 0x25u);
 }
 
 TEST(Fold, ShowsWhichSectorIsLost) {
-  const auto whole = some_bytes(kChunkSize, 1);
-  for (std::size_t sector = 0; sector < kChunkSize; sector += 512) {
-    auto torn = whole;
-    std::fill_n(torn.begin() + static_cast<std::ptrdiff_t>(sector), 512, std::uint8_t{0});
-    EXPECT_NE(fold(torn), fold(whole)) << sector;
+  for (const std::size_t size : {1u, 3u, 512u, 513u, 4097u, kChunkSize - 510, kChunkSize}) {
+    const auto whole = some_bytes(size, 1);
+    for (std::size_t sector = 0; sector < size; sector += 512) {
+      auto torn = whole;
+      std::fill_n(torn.begin() + static_cast<std::ptrdiff_t>(sector), std::min<std::size_t>(512, size - sector), std::uint8_t{0});
+      EXPECT_NE(fold(torn), fold(whole)) << size << " " << sector;
+    }
   }
 }
 
@@ -112,10 +117,45 @@ TEST(WrittenRows, ThatNobodyWritesAreDamage) {
   EXPECT_TRUE(refused(14, {0, 0, 0, 0})) << "no chunk size";
   EXPECT_TRUE(refused(14, {1, 0, 1, 0})) << "a chunk size above the greatest";
   EXPECT_TRUE(refused(14, {99, 0, 0, 0})) << "longer than a chunk";
-  EXPECT_TRUE(refused(18, {0})) << "written and not named";
+  EXPECT_TRUE(refused(18, {0x20})) << "another one is named than is written";
   EXPECT_TRUE(refused(50, {2})) << "more written than named";
+  EXPECT_TRUE(refused(53, {0x00, 0x40})) << "the chunk size, which is 0";
+  const auto twice = encode_rows(std::vector{row_with({{4, 100, 5}, {6, 100, 5}})})[0];
+  auto same = twice;
+  same[59] = 4;
+  EXPECT_TRUE(decode_rows(twice).ok());
+  EXPECT_FALSE(decode_rows(same).ok());
   for (std::size_t size = 0; size < sound.size(); ++size)
     EXPECT_FALSE(decode_rows(BytesView(sound).first(size)).ok()) << size;
+}
+
+TEST(WrittenRows, AreAskedForInTheFileThatTheyAreOf) {
+  SimulatedDisk disk;
+  for (const auto* folder : {"objects", "objects/01", "objects/02"}) ASSERT_TRUE(disk.make_folder(folder).ok());
+  const auto put = [&](std::uint64_t file, std::uint32_t row, std::uint64_t seed) {
+    const auto bytes = some_bytes(kChunkSize, seed);
+    const auto opened = disk.open(data_file_name(file), OpenMode::kCreate);
+    EXPECT_TRUE(opened.ok() && (*opened)->pwrite(slot_offset(row, 0, kChunkSize), bytes).ok());
+    WrittenRow written{file, row, kChunkSize, {}, {{0, kChunkSize, fold(bytes)}}};
+    written.named.set(0);
+    return written;
+  };
+  const auto first = put(1, 0, 1), second = put(2, 1, 2);
+  const WrittenRow emptied{2, 0, kChunkSize, {}, {}};
+  auto lost = second;
+  lost.written[0].fold ^= 1;
+  auto gone = second;
+  gone.file = 0x102;  // objects/02 has none of this number
+  EXPECT_TRUE(are_in_data_files(std::vector{first, emptied, second}, disk));
+  EXPECT_FALSE(are_in_data_files(std::vector{first, emptied, lost}, disk));
+  EXPECT_FALSE(are_in_data_files(std::vector{gone}, disk));
+  EXPECT_TRUE(are_in_data_files(std::vector{lost, second}, disk)) << "written again";
+  EXPECT_TRUE(are_in_data_files(std::vector{lost, gone, WrittenRow(), first}, disk)) << "told no more";
+  EXPECT_FALSE(are_in_data_files(std::vector{WrittenRow(), lost}, disk));
+  auto left = second;
+  left.named.reset();
+  left.written.clear();
+  EXPECT_TRUE(are_in_data_files(std::vector{lost, left}, disk)) << "named no more";
 }
 
 // --- what they are for ---
@@ -177,7 +217,7 @@ TEST_F(DiskThatWentAway, ANewFileThatIsEmptyTakesTheStoreBackToWhatWasSynced) {
 TEST_F(DiskThatWentAway, ASectorOfAnOverwriteThatIsLostDoes) {
   bool done = false;
   lose([&](const std::string& name, Bytes bytes) {
-    // The third and last of its slots: 0 to 2 have the old bytes.
+    // The third of the slots it was overwritten in: 0 to 2 have the old bytes.
     const auto at = slot_offset(0, 5, kChunkSize) + 4096;
     if (name.ends_with("1") && (done = bytes.size() > at + 512))
       std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), 512, std::uint8_t{0});
@@ -199,6 +239,39 @@ TEST_F(DiskThatWentAway, ASlotThatALaterCommitLeftMayHaveOtherBytes) {
   ASSERT_TRUE(got.ok());
   EXPECT_TRUE(std::ranges::equal(BytesView(*got).first(kChunkSize), some_bytes(kChunkSize, 309)));
   EXPECT_EQ(*read_all(store(), later_), new_);
+}
+
+TEST_F(DiskThatWentAway, ARowThatWasPunchedIsNotAskedForInAnotherFile) {
+  const auto large = make("large", some_bytes(130 * kChunkSize, 3));
+  ASSERT_TRUE(store().sync_all().ok());
+  ASSERT_TRUE(store().write(synced_, 0, old_).ok());
+  ASSERT_TRUE(store().write(large, 128 * kChunkSize, some_bytes(kChunkSize, 4)).ok());
+  ASSERT_TRUE(store().fallocate(large, FallocateMode::kPunchHole, 0, 128 * kChunkSize).ok());
+  ASSERT_TRUE(store().commit_soon().ok());
+  rig_.kill();
+  rig_.open();
+  EXPECT_TRUE(std::ranges::equal(BytesView(*read_all(store(), synced_)).first(old_.size()), old_));
+}
+
+// What was told while there was room is taken back when there is none.
+TEST_F(DiskThatWentAway, ADiskThatFillsUpMakesNoKillLookLikeIt) {
+  for (std::uint64_t i = 0; i < 300; ++i)  // every slot has its blocks
+    ASSERT_TRUE(store().write(synced_, 0, some_bytes(kChunkSize, 3000 + i)).ok());
+  ASSERT_TRUE(store().sync_all().ok());
+  ASSERT_TRUE(store().write(synced_, 0, some_bytes(kChunkSize, 5)).ok());
+  ASSERT_TRUE(store().commit_soon().ok());
+  const auto durable = store().commit_state().counter;
+  rig_.disk.set_capacity(rig_.disk.used_bytes() + (7 << 20));
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    ASSERT_TRUE(store().write(synced_, 0, some_bytes(kChunkSize, 10 + i)).ok());
+    if (i % 50 == 49) {
+      ASSERT_TRUE(store().commit_soon().ok());
+    }
+  }
+  ASSERT_EQ(store().commit_state().counter, durable) << "or there is nothing to be asked";
+  rig_.kill();
+  rig_.open();
+  EXPECT_TRUE(std::ranges::equal(BytesView(*read_all(store(), synced_)).first(kChunkSize), some_bytes(kChunkSize, 309)));
 }
 
 TEST_F(DiskThatWentAway, WhatIsSyncedLaterIsNotAskedForAgain) {
