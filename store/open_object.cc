@@ -445,7 +445,7 @@ void OpenObject::end_round() {
       row.round.reset();
       if (!row.changed && number < cut_from_) row.soft = row.current;
     }
-    worth_punching_ |= (row.stale & ~row.taken()).count() >= kPunchSlotsMin;
+    if ((row.stale & ~row.taken()).count() >= kPunchSlotsMin) worth_punching_ = true;
     return row.quiet();
   });
 }
@@ -483,12 +483,18 @@ bool OpenObject::evictable() const {
   return !unsettled();
 }
 
-Status OpenObject::punch_freed(std::size_t slots_min) {
-  worth_punching_ = false;
-  if (gone_ || file_ == 0) return {};
-  for (auto& [number, row] : rows_) {
+Result<bool> OpenObject::punch_freed(std::size_t slots_min) {
+  constexpr std::size_t kPunchStep = 16;  // 3 ms; what is left of a row more
+  std::size_t punched = 0;
+  const auto from_row = std::exchange(punch_from_, 0);
+  for (auto place = rows_.lower_bound(from_row); place != rows_.end() && !gone_ && file_ != 0; ++place) {
+    auto& [number, row] = *place;
     const auto free = row.stale & ~row.taken();
     if (free.none()) continue;
+    if (punched >= kPunchStep) {
+      punch_from_ = number;
+      return false;
+    }
     COFFER_ASSIGN(const auto file, parts_.files.open(file_, OpenMode::kExisting));
     for (std::size_t from = 0; from < kSlotsPerRow; ++from) {
       auto to = from;
@@ -496,12 +502,14 @@ Status OpenObject::punch_freed(std::size_t slots_min) {
       if (to > from && to - from >= slots_min) {
         const auto at = slot_offset(number, static_cast<std::uint8_t>(from), chunk_size());
         COFFER_TRY(file->punch(at, (to - from) * chunk_size()));
+        ++punched;
         for (auto slot = from; slot < to; ++slot) row.stale.reset(slot);
       }
       from = to;
     }
   }
-  return {};
+  worth_punching_ = false;
+  return true;
 }
 
 }  // namespace coffer

@@ -123,8 +123,8 @@ class OpenObject {
   bool header_due() const { return header_due_ && file_made_; }
   void want_header() { header_due_ = file_made_ = file_ != 0; }
   Status write_header(const FileHeaders& headers, const std::string& bucket, const std::string& path);
-  // Gives blocks of free slots back, where so many follow one another; outside of a freeze.
-  Status punch_freed(std::size_t slots_min);
+  // Gives blocks of free slots back, where so many follow one another, of some rows at a time; true: that was all. Inside the Gate.
+  Result<bool> punch_freed(std::size_t slots_min);
   bool worth_punching() const { return worth_punching_; }
 
   std::uint64_t queued_for = 0;  // the rule version it joined the reseal queue for; with mutex exclusive
@@ -230,7 +230,8 @@ class OpenObject {
   std::set<std::uint32_t> active_rows_;  // every row that is not quiet, and for a while some that are
   std::map<std::uint64_t, DirtyChunk> dirty_;
   bool row_changed_ = false, content_changed_ = false, lease_changed_ = false;
-  bool worth_punching_ = false;
+  std::atomic<bool> worth_punching_ = false;
+  std::uint32_t punch_from_ = 0;  // rows before it were punched
   bool gone_ = false;
   // Rows from here on were cut off without being read: what a power cut may bring back of them is not known.
   static constexpr std::uint32_t kNoRow = UINT32_MAX;

@@ -211,11 +211,7 @@ bool Store::State::owes_space() const {
 
 Status Store::State::give_back() {
   COFFER_TRY(durable_commit());
-  for (const auto& object : objects.all()) {
-    Gate::Pass pass(gate);
-    std::unique_lock lock(object->mutex);
-    COFFER_TRY(object->punch_freed(/*slots_min=*/1));
-  }
+  for (const auto& object : objects.all()) COFFER_TRY(punch_freed(*object, /*slots_min=*/1));
   return remove_garbage_files();
 }
 

@@ -371,10 +371,19 @@ Status Store::collect_garbage() {
       s.punchable.pop_front();
     }
     const auto object = s.objects.find(ino);  // kept in memory until it is punched, or gone
-    if (!object) continue;
-    Gate::Pass pass(s.gate);  // a commit has either all that it leaves to be punched, or nothing
-    std::unique_lock lock(object->mutex);
-    if (object->worth_punching()) COFFER_TRY(object->punch_freed(kPunchSlotsMin));
+    if (object && object->worth_punching()) COFFER_TRY(s.punch_freed(*object, kPunchSlotsMin));
+  }
+  return {};
+}
+
+// Inside of the Gate: which slots are free is known when a commit has its frames in the log, and not while it runs. Commits
+// and whoever waits for them get in between.
+Status Store::State::punch_freed(OpenObject& object, std::size_t slots_min) {
+  for (bool all = false; !all;) {
+    Gate::Pass pass(gate);
+    COFFER_TRY(ready());
+    std::unique_lock lock(object.mutex);
+    COFFER_ASSIGN(all, object.punch_freed(slots_min));
   }
   return {};
 }

@@ -115,6 +115,7 @@ Status Store::State::change_content(const std::shared_ptr<OpenObject>& object, c
     COFFER_TRY(ensure_key(*object, Access::kWrite, as));
     {
       Gate::Pass pass(gate);
+      COFFER_TRY(ready());  // the commit that it waited for may have failed
       std::unique_lock lock(object->mutex);
       if (object->gone()) return no_such_file();
       if (!object->current().aead) continue;

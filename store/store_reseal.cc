@@ -150,6 +150,7 @@ Result<Store::State::Resealed> Store::State::move_some(const std::shared_ptr<Ope
   auto step = OpenObject::Reseal::kMoved;
   {
     Gate::Pass pass(gate);
+    COFFER_TRY(ready());  // as in change_content()
     std::unique_lock lock(object->mutex);
     const bool ready_to_move = !object->gone() && object->next() && object->next()->aead && object->current().aead;
     if (!ready_to_move) return Resealed::kAgain;

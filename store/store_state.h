@@ -315,6 +315,7 @@ struct Store::State {
   CommitState commit_state;
 
   Status remove_garbage_files();  // some of garbage_ready
+  Status punch_freed(OpenObject& object, std::size_t slots_min);  // all of it
   mutable std::mutex garbage_mutex;
   std::vector<std::uint64_t> garbage_new, garbage_in_round;  // data files no state names once these are durable
   std::deque<std::uint64_t> garbage_ready;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <thread>
 
@@ -59,14 +60,14 @@ TEST(StoreThreads, BytesWrittenWhileTheDataIsSyncedAreSyncedToo) {
   EXPECT_EQ(*kept, fresh);
 }
 
-// What a commit leaves may be punched when it is in the log, and not before: a process that ends in between is found with what
-// the commit before named.
-TEST(StoreThreads, SlotsThatACommitLeavesStayUntilItIsThere) {
+// The slots that a commit leaves are given back or written again when it is in the log, and not before, nor if it fails. `act`
+// comes while it writes there.
+void expect_the_commit_before(std::size_t chunks, bool failing, const std::function<void(Store&, InodeNumber)>& act) {
   StoreRig rig;
   auto& store = rig.store();
   const auto bucket = store.create_bucket(*BucketName::parse("bucket"), NewInode{0755, 1, 1, 0})->ino;
   const auto ino = store.create(bucket, "file", NewInode{0644, 1, 1, 0})->ino;
-  const auto bytes = [](std::uint64_t seed) { return some_bytes(40 * kChunkSize, seed); };
+  const auto bytes = [&](std::uint64_t seed) { return some_bytes(chunks * kChunkSize, seed); };
   for (const std::uint64_t seed : {1, 2}) {
     ASSERT_TRUE(store.write(ino, 0, bytes(seed)).ok());
     ASSERT_TRUE(store.sync_all().ok());  // the second has something to be punched
@@ -74,20 +75,36 @@ TEST(StoreThreads, SlotsThatACommitLeavesStayUntilItIsThere) {
   ASSERT_TRUE(store.write(ino, 0, bytes(3)).ok());
   ASSERT_TRUE(store.commit_soon().ok());
   ASSERT_TRUE(store.write(ino, 0, bytes(4)).ok());
-  std::thread punching;
+  std::thread acting;
   rig.disk.before_write("coffer.db-wal", [&] {
-    punching = std::thread([&] { (void)store.collect_garbage(); });
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // enough to punch, were it let
-    rig.disk.kill();
+    acting = std::thread([&] { act(store, ino); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // enough for it, were it let
+    failing ? rig.disk.fail_at(1, testing::SimulatedDisk::Fault::kIo) : rig.disk.kill();
   });
   EXPECT_FALSE(store.commit_soon().ok());
-  punching.join();
-  rig.drop();
-  rig.disk.start();
+  acting.join();
+  if (failing) {
+    const auto read = read_all(store, ino);
+    EXPECT_TRUE(read.ok() && *read == bytes(3)) << (read ? "other bytes" : read.error().message);
+  }
+  rig.kill();
   rig.open();
   const auto kept = read_all(rig.store(), ino);
   ASSERT_TRUE(kept.ok()) << kept.error().message;
   EXPECT_EQ(*kept, bytes(3));
+}
+
+TEST(StoreThreads, SlotsThatACommitLeavesArePunchedOnceItIsThere) {
+  const auto punch = [](Store& store, InodeNumber) { (void)store.collect_garbage(); };
+  expect_the_commit_before(40, /*failing=*/false, punch);
+  expect_the_commit_before(40, /*failing=*/true, punch);
+}
+
+TEST(StoreThreads, AWriteThatWaitedForACommitThatFailedIsRefused) {
+  const auto fresh = some_bytes(84 * kChunkSize, 5);
+  expect_the_commit_before(84, /*failing=*/true, [&](Store& store, InodeNumber ino) {
+    EXPECT_EQ(store.write(ino, 0, fresh).code(), Code::kPoisoned);
+  });
 }
 
 // Everything at once; under ThreadSanitizer it is the proof that the lock order holds.
