@@ -396,7 +396,8 @@ Status OpenObject::write_out() {
   if (gone_) return {};
   for (const auto number : active_rows_) {
     auto& row = rows_.at(number);
-    row.soft = row.current;  // of one that is not changed too: it may have been read behind a cut that this commit holds
+    // Of one that is not changed too: it may have been read behind a cut that this commit holds.
+    row.soft = row.current;
     if (!row.changed) continue;
     if (row.entries.empty())
       COFFER_TRY(parts_.catalog.remove_map_row(ino_, number));

@@ -36,7 +36,7 @@ struct ObjectParts {
   std::atomic<bool> scarce{false};             // the disk: dirty chunks take their blocks at once, so that a flush finds them
   std::atomic<std::uint64_t> rounds_begun{1};  // durable commits whose content is fixed
   std::atomic<std::uint64_t> rounds_ended{1};  // those that are durable
-  std::vector<WrittenRow> written_rows{};      // by write_out(), for the commit that follows; Catalog::mutex() guards it
+  std::vector<WrittenRow> written_rows{};  // by write_out(), for the commit that follows; Catalog::mutex() guards it
 };
 
 // One of an object's envelopes, with its cipher while the key serves.
@@ -123,7 +123,8 @@ class OpenObject {
   bool header_due() const { return header_due_ && file_made_; }
   void want_header() { header_due_ = file_made_ = file_ != 0; }
   Status write_header(const FileHeaders& headers, const std::string& bucket, const std::string& path);
-  // Gives blocks of free slots back, where so many follow one another, of some rows at a time; true: that was all. Inside the Gate.
+  // Gives blocks of free slots back, where so many follow one another, of some rows at a time; true: that was all.
+  // Inside the Gate.
   Result<bool> punch_freed(std::size_t slots_min);
   bool worth_punching() const { return worth_punching_; }
 

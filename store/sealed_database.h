@@ -33,12 +33,13 @@ struct CommitPoint {
 //
 // Two kinds of commit come from two facts: commit() writes log frames and syncs nothing, so a killed process loses
 // nothing that was committed; and each commit carries `data_synced`, the point up to which the caller says all data
-// files are synced, or what they lack is in the catalog. After a power cut (another boot id, or a data file without the bytes
-// that later commits told of) only commits up to the last `data_synced` in the log are used.
+// files are synced, or what they lack is in the catalog. After a power cut (another boot id, or a data file without the
+// bytes that later commits told of) only commits up to the last `data_synced` in the log are used.
 class SealedDatabase {
  public:
   enum class Presence { kCreate, kOpen };
-  // kOpen replays the log as the boot id and the data files allow; kDamaged when anything does not authenticate, naming the file.
+  // kOpen replays the log as the boot id and the data files allow; kDamaged when anything does not authenticate, naming
+  // the file.
   static Result<std::unique_ptr<SealedDatabase>> open(Disk& disk, const KeySchedule& keys, const AeadSuite& suite,
                                                       Presence presence, std::string_view boot_id);
   virtual ~SealedDatabase() = default;
@@ -47,8 +48,9 @@ class SealedDatabase {
 
   // Ends the transaction and begins the next. data_synced: the newest earlier point whose data files are all synced, or
   // kThisCommit when even this commit names no unsynced data. Without changes in the transaction the point stays and
-  // nothing is written, unless data_synced advances: then a frame is written to carry it. unsynced: the map rows that this
-  // commit changes and does not say are synced. The log tells of them if it is to and has room; else that it does not.
+  // nothing is written, unless data_synced advances: then a frame is written to carry it. unsynced: the map rows that
+  // this commit changes and does not say are synced. The log tells of them if it is to and has room; else that it does
+  // not.
   struct DataSynced {
     CommitPoint up_to;
     bool this_commit = false;

@@ -182,8 +182,8 @@ Result<LogReplay> SealedLog::replay(const Superblock& block, std::string_view bo
   }
   if (data_synced > block.frames_before + scanned.heads.size())
     return damaged_log("a frame counts on frames that are not there");
-  // A kill leaves the frames in the page cache, in order and without gaps, and all that they count on. Anything else lost
-  // power, or its disk, which may come back without another boot.
+  // A kill leaves the frames in the page cache, in order and without gaps, and all that they count on. Anything else
+  // lost power, or its disk, which may come back without another boot.
   std::uint64_t last = data_synced;
   if (committed > last && found_boot_id == boot_id && !scanned.hole) {
     COFFER_ASSIGN(const bool whole, data_is_there(scanned, block.frames_before, last, committed, disk));
@@ -205,8 +205,8 @@ Result<LogReplay> SealedLog::replay(const Superblock& block, std::string_view bo
   }
   result.pages.erase(result.pages.upper_bound(result.database_pages), result.pages.end());
 
-  // What is written next stands behind all that there is: over the first of several frames that belong to no commit it would
-  // leave the others behind a gap.
+  // What is written next stands behind all that there is: over the first of several frames that belong to no commit it
+  // would leave the others behind a gap.
   chain_ = chain_written_ = scanned.tags.empty() ? found.header_tag : scanned.tags.back();
   const std::lock_guard lock(mutex_);
   digest_ = last > block.frames_before ? scanned.tags[last - block.frames_before - 1] : block.digest;

@@ -104,7 +104,8 @@ class SealedLog {
   std::optional<FoundFrame> open_frame(const Generation& generation, std::uint64_t number, BytesView stored,
                                        MutableBytes page) const;
   Result<Scan> scan(const Generation& generation);
-  static Result<bool> data_is_there(const Scan& scanned, std::uint64_t first, std::uint64_t from, std::uint64_t to, Disk& disk);
+  static Result<bool> data_is_there(const Scan& scanned, std::uint64_t first, std::uint64_t from, std::uint64_t to,
+                                    Disk& disk);
   std::uint64_t buffered() const;
   void forget_buffer();
   Status seal_frame(const FrameHead& head, BytesView content);

@@ -376,8 +376,8 @@ Status Store::collect_garbage() {
   return {};
 }
 
-// Inside of the Gate: which slots are free is known when a commit has its frames in the log, and not while it runs. Commits
-// and whoever waits for them get in between.
+// Inside of the Gate: which slots are free is known when a commit has its frames in the log, and not while it runs.
+// Commits and whoever waits for them get in between.
 Status Store::State::punch_freed(OpenObject& object, std::size_t slots_min) {
   for (bool all = false; !all;) {
     Gate::Pass pass(gate);

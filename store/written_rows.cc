@@ -42,8 +42,7 @@ bool decode_row(WireReader& in, WrittenRow& row) {
   }
   const std::size_t written = in.u16();
   if (in.ok() && row.file == 0) return row.row == 0 && row.chunk_size == 0 && row.named.none() && written == 0;
-  if (!in.ok() || row.chunk_size == 0 || row.chunk_size > kChunkSizeMax || written > row.named.count())
-    return false;
+  if (!in.ok() || row.chunk_size == 0 || row.chunk_size > kChunkSizeMax || written > row.named.count()) return false;
   SlotSet seen;
   for (std::size_t i = 0; i < written; ++i) {
     WrittenRow::Slot slot;

@@ -11,8 +11,9 @@
 
 namespace coffer {
 
-// A map row as a commit leaves it, for whoever opens the store after its process ended: a commit that is in the log whole
-// may name bytes that only a page cache had, and that cache need not be the one of today (docs/FORMAT.md section 7).
+// A map row as a commit leaves it, for whoever opens the store after its process ended: a commit that is in the log
+// whole may name bytes that only a page cache had, and that cache need not be the one of today (docs/FORMAT.md section
+// 7).
 struct WrittenRow {
   struct Slot {
     std::uint8_t slot = 0;
@@ -27,8 +28,8 @@ struct WrittenRow {
 };
 
 // The first 32-bit word of each 512 bytes, little-endian and with zeros behind the end, by exclusive or. A disk loses
-// sectors, or more at a time: one of a ciphertext that is lost shows, but for one chance in 2^32. Nobody is kept from making
-// such bytes: what is read is authenticated by its seal.
+// sectors, or more at a time: one of a ciphertext that is lost shows, but for one chance in 2^32. Nobody is kept from
+// making such bytes: what is read is authenticated by its seal.
 std::uint32_t fold(BytesView ciphertext);
 
 // As contents of log frames, kPageContentSize bytes each at most; a row is in one of them.
@@ -36,8 +37,8 @@ std::vector<Bytes> encode_rows(std::span<const WrittenRow> rows);
 // Total: kDamaged for anything encode_rows() does not write.
 Result<std::vector<WrittenRow>> decode_rows(BytesView content);
 
-// Whether the data files have what these rows, the oldest first, say was written and is still named. What the disk refuses to
-// read counts as there: an error of it says nothing about a cache.
+// Whether the data files have what these rows, the oldest first, say was written and is still named. What the disk
+// refuses to read counts as there: an error of it says nothing about a cache.
 bool are_in_data_files(std::span<const WrittenRow> rows, Disk& disk);
 
 }  // namespace coffer

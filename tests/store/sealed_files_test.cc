@@ -27,7 +27,8 @@ Bytes page_of(std::uint64_t content) {
   return page;
 }
 
-// Killed within a commit that told of map rows, and again when the next process had only begun: nothing of the first is taken for damage.
+// Killed within a commit that told of map rows, and again when the next process had only begun: nothing of the first is
+// taken for damage.
 TEST(SealedLog, FramesThatNoCommitFollowsStayInFrontOfTheMark) {
   Superblock block;
   block.sequence = 1;

@@ -283,7 +283,9 @@ class SequenceRun {
 
   // What went wrong after the process ended, or nothing.
   std::string after_a_kill() { return look(/*boot=*/1, committed_, "after a kill", std::nullopt, 0); }
-  std::string after_a_power_cut(Keep keep, std::uint64_t seed = 0) { return without_cache("a power cut", /*boot=*/2, keep, seed); }
+  std::string after_a_power_cut(Keep keep, std::uint64_t seed = 0) {
+    return without_cache("a power cut", /*boot=*/2, keep, seed);
+  }
   // Unplugged, say: its cache is lost, and the boot is the same.
   std::string after_the_disk_went_away(Keep keep, std::uint64_t seed = 0) {
     return without_cache("the disk went away", /*boot=*/1, keep, seed);

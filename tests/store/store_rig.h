@@ -85,7 +85,8 @@ class StoreRig {
   }
   // The power goes, and another boot follows; or the disk goes alone and comes back within this one.
   enum class Boot { kAnother, kSame };
-  void crash(std::uint64_t seed, SimulatedDisk::Keep keep = SimulatedDisk::Keep::kRandomPart, Boot boot = Boot::kAnother) {
+  void crash(std::uint64_t seed, SimulatedDisk::Keep keep = SimulatedDisk::Keep::kRandomPart,
+             Boot boot = Boot::kAnother) {
     disk.crash(seed, keep);
     drop();
     disk.start();

@@ -60,8 +60,8 @@ TEST(StoreThreads, BytesWrittenWhileTheDataIsSyncedAreSyncedToo) {
   EXPECT_EQ(*kept, fresh);
 }
 
-// The slots that a commit leaves are given back or written again when it is in the log, and not before, nor if it fails. `act`
-// comes while it writes there.
+// The slots that a commit leaves are given back or written again when it is in the log, and not before, nor if it
+// fails. `act` comes while it writes there.
 void expect_the_commit_before(std::size_t chunks, bool failing, const std::function<void(Store&, InodeNumber)>& act) {
   StoreRig rig;
   auto& store = rig.store();

@@ -7,8 +7,8 @@
 #include "base/limits.h"
 #include "tests/store/store_rig.h"
 
-// A commit that the log has whole counts after a kill, if all that it names is in data files. A disk that went away and came
-// back within one boot has the log perhaps, and the data not.
+// A commit that the log has whole counts after a kill, if all that it names is in data files. A disk that went away and
+// came back within one boot has the log perhaps, and the data not.
 namespace coffer {
 namespace {
 
@@ -41,7 +41,8 @@ TEST(Fold, ShowsWhichSectorIsLost) {
     const auto whole = some_bytes(size, 1);
     for (std::size_t sector = 0; sector < size; sector += 512) {
       auto torn = whole;
-      std::fill_n(torn.begin() + static_cast<std::ptrdiff_t>(sector), std::min<std::size_t>(512, size - sector), std::uint8_t{0});
+      std::fill_n(torn.begin() + static_cast<std::ptrdiff_t>(sector), std::min<std::size_t>(512, size - sector),
+                  std::uint8_t{0});
       EXPECT_NE(fold(torn), fold(whole)) << size << " " << sector;
     }
   }
@@ -271,7 +272,8 @@ TEST_F(DiskThatWentAway, ADiskThatFillsUpMakesNoKillLookLikeIt) {
   ASSERT_EQ(store().commit_state().counter, durable) << "or there is nothing to be asked";
   rig_.kill();
   rig_.open();
-  EXPECT_TRUE(std::ranges::equal(BytesView(*read_all(store(), synced_)).first(kChunkSize), some_bytes(kChunkSize, 309)));
+  EXPECT_TRUE(
+      std::ranges::equal(BytesView(*read_all(store(), synced_)).first(kChunkSize), some_bytes(kChunkSize, 309)));
 }
 
 TEST_F(DiskThatWentAway, WhatIsSyncedLaterIsNotAskedForAgain) {
