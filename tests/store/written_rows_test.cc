@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "base/limits.h"
 #include "tests/store/store_rig.h"
@@ -181,9 +182,7 @@ class DiskThatWentAway : public ::testing::Test {
   }
   // The log reaches the disk, as the kernel writes it back by and by; what else does not is lost.
   void lose(const std::function<Bytes(const std::string& name, Bytes bytes)>& left) {
-    rig_.disk.kill();
-    rig_.drop();
-    rig_.disk.start();
+    rig_.kill();
     auto files = rig_.disk.snapshot();
     for (auto& [name, bytes] : files)
       if (name.starts_with("objects/")) bytes = left(name, std::move(bytes));
