@@ -292,12 +292,19 @@ Status SealedLog::append(std::uint64_t sqlite_index, std::uint32_t page, std::ui
   return {};
 }
 
-Status SealedLog::append_rows(std::span<const Bytes> contents) {
+Status SealedLog::append_rows(std::span<const Bytes> contents) { return append_without_pages(contents, data_synced()); }
+
+Status SealedLog::append_mark() {
+  const std::array<Bytes, 1> nothing;
+  return append_without_pages(nothing, mark_this_commit_ ? last() : std::max(data_synced(), mark_up_to_));
+}
+
+Status SealedLog::append_without_pages(std::span<const Bytes> contents, std::uint64_t data_synced) {
   forget_buffer();
   FrameHead head;
+  head.data_synced = data_synced;
   {
     const std::lock_guard lock(mutex_);
-    head.data_synced = data_synced_;
     head.log_synced = log_synced_;
   }
   for (const Bytes& content : contents) {
@@ -306,22 +313,9 @@ Status SealedLog::append_rows(std::span<const Bytes> contents) {
     std::copy(content.begin(), content.end(), page.begin());
     COFFER_TRY(seal_frame(head, page));
   }
-  return write_buffer();
-}
-
-Status SealedLog::append_mark() {
-  static constexpr std::array<std::uint8_t, kPageSize> kNoPage{};
-  forget_buffer();
-  FrameHead head;
-  {
-    const std::lock_guard lock(mutex_);
-    head.data_synced = mark_this_commit_ ? last_ : std::max(data_synced_, mark_up_to_);
-    head.log_synced = log_synced_;
-  }
-  COFFER_TRY(seal_frame(head, kNoPage));
   COFFER_TRY(write_buffer());
   const std::lock_guard lock(mutex_);
-  data_synced_ = head.data_synced;
+  data_synced_ = data_synced;
   return {};
 }
 

@@ -108,6 +108,7 @@ class SealedLog {
                                     Disk& disk);
   std::uint64_t buffered() const;
   void forget_buffer();
+  Status append_without_pages(std::span<const Bytes> contents, std::uint64_t data_synced);
   Status seal_frame(const FrameHead& head, BytesView content);
   Status write_buffer();
   Status make_room(std::uint64_t end);
